@@ -1,0 +1,319 @@
+package dabchick
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// deadLetter moves a message that is in flight to the dead-letter queue.
+func (q *Queue[T]) deadLetter(ctx context.Context, held *Message[T], reason string) error {
+	if q.backend != nil {
+		return q.backend.err(ctx, "dead-letter", q.backend.deadLetter(ctx, held, reason))
+	}
+	r := held.Receipt
+	now := q.enter(q.clock())
+	m, err := q.holding(r)
+	switch {
+	case err != nil:
+	case !m.held(now):
+		err = ErrReceiptExpired
+	case q.opts.DeadLetter == nil:
+		err = ErrNoDeadLetterQueue
+	}
+	if err != nil {
+		q.leave(now)
+		return q.fail("dead-letter", err)
+	}
+	until := m.at
+	mv := q.newMove(now, r.slot, m, q.opts.DeadLetter, reason)
+	q.leave(now)
+	err = mv.to.accept(&mv.parcel)
+	now = q.enter(q.clock())
+	if err == nil {
+		q.moved(now, &mv, DeadLettered)
+	} else if m := q.stranded(now, &mv); m != nil {
+		q.core.keep(now, mv.slot, m, until)
+	}
+	q.leave(now)
+	return q.fail("dead-letter", err)
+}
+
+// A parcel is a message between two queues, with instants as times because
+// each queue counts its own.
+type parcel[T any] struct {
+	body    T
+	more    *details[T] // as the receiving queue will have it
+	size    int64
+	sentAt  time.Time
+	firstAt time.Time // zero if never
+}
+
+// A move takes a message of this queue to another. The message stays in its
+// slot, detached, until the other queue has it.
+type move[T any] struct {
+	parcel[T]
+	to   *Queue[T]
+	slot uint32
+	seq  uint64
+	was  seen
+	why  string
+	err  error
+}
+
+// newMove takes out a message to be carried to another queue once the lock is
+// let go, as a dead letter for the reason why. It needs the lock.
+func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why string) move[T] {
+	e := q.core.cell(slot)
+	mv := move[T]{to: to, slot: slot, seq: m.seq, why: why}
+	mv.body, mv.size, mv.sentAt = e.body, m.size, q.time(m.sentAt)
+	if m.firstAt != never {
+		mv.firstAt = q.time(m.firstAt)
+	}
+	mv.more = q.buried(e.more, q.id(slot, m), mv.sentAt, q.time(now), q.receives(slot, m), why)
+	mv.was = q.core.detach(slot, m)
+	return mv
+}
+
+// buried returns the details of a message as a dead letter from this queue.
+func (q *Queue[T]) buried(more *details[T], id ID, sentAt, now time.Time, receives int64, why string) *details[T] {
+	var d details[T]
+	if more != nil {
+		d = *more
+	}
+	d.id, d.from, d.earlier = id, q, receives
+	d.origin = &Origin{ID: id, Queue: q.name, Reason: why, Receives: int(receives), SentAt: sentAt, MovedAt: now}
+	return &d
+}
+
+// moveOut takes out a message that has had its last delivery, to be carried to
+// the dead-letter queue by leave. It needs the lock.
+func (q *Queue[T]) moveOut(now int64, slot uint32, m *meta) {
+	why := limitReason(q.opts.MaxReceives, q.name)
+	q.moves = append(q.moves, q.newMove(now, slot, m, q.opts.DeadLetter, why))
+}
+
+func limitReason(receives int, queue string) string {
+	return fmt.Sprintf("received %d times, the limit of queue %q", receives, queue)
+}
+
+// carry hands moves to their queues, with the lock let go meanwhile. A message
+// that its queue would not take comes back to its place, and will be delivered
+// once more before that is tried again.
+func (q *Queue[T]) carry() (now int64) {
+	moves := q.moves
+	q.moves = nil
+	q.mu.Unlock()
+	for i := range moves {
+		moves[i].err = moves[i].to.accept(&moves[i].parcel)
+	}
+	q.mu.Lock()
+	now = q.core.advance(q.clock())
+	for i := range moves {
+		mv := &moves[i]
+		if mv.err == nil {
+			q.moved(now, mv, DeadLettered)
+		} else if m := q.stranded(now, mv); m != nil {
+			m.stay = true
+			q.core.putBack(mv.slot, m, mv.was)
+		}
+	}
+	return now
+}
+
+// detached returns the message of a move, or nil if it was purged or expired on
+// the way.
+func (q *Queue[T]) detached(mv *move[T]) *meta {
+	m := q.core.slab.lookup(mv.slot)
+	if m == nil || m.seq != mv.seq {
+		return nil
+	}
+	return m
+}
+
+// moved ends a move that succeeded.
+func (q *Queue[T]) moved(now int64, mv *move[T], kind EventKind) {
+	if kind == DeadLettered {
+		q.totals.DeadLettered++
+	} else {
+		q.totals.Redriven++
+	}
+	m := q.detached(mv)
+	if q.listening() {
+		e := q.note(now, kind, mv.slot, m)
+		e.Message.ID = mv.more.id
+		e.To, e.Reason = mv.to.name, mv.why
+	}
+	if m != nil {
+		q.core.drop(mv.slot, m)
+	}
+}
+
+// stranded returns the message of a move that failed, or nil if there is no
+// place for it any more: then it was purged, or expired, on the way, and counts
+// as purged.
+func (q *Queue[T]) stranded(now int64, mv *move[T]) *meta {
+	m := q.detached(mv)
+	if m == nil {
+		q.totals.Purged++
+		q.note(now, Purged, 0, nil).Count = 1
+	}
+	return m
+}
+
+// accept stores a dead letter from another queue, whatever bounds this queue
+// has: a dead letter that waited would hold up the queue that it comes from.
+func (q *Queue[T]) accept(p *parcel[T]) error {
+	if q.backend != nil {
+		return q.backend.accept(p)
+	}
+	now := q.enter(q.clock())
+	if q.closed {
+		q.leave(now)
+		return ErrClosed
+	}
+	p.more.arrivedAt = now
+	slot := q.core.transfer(now, p.body, p.more, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
+	q.totals.Arrived++
+	if q.listening() {
+		m := q.core.slab.at(slot)
+		q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
+	}
+	q.leave(now)
+	return nil
+}
+
+// RedriveOptions say how to move messages out of a dead-letter queue. Its zero
+// value moves all of them to where they came from, as fast as it goes.
+type RedriveOptions[T any] struct {
+	// To is the queue to move to. nil takes each message back to the queue that
+	// it came from, if that is in this process.
+	To *Queue[T]
+	// Max is the most messages to move. 0 means all that are visible when the
+	// redrive starts.
+	Max int
+	// Rate is the most messages to move in a second. 0 means no limit.
+	Rate int
+	// Progress, if not nil, is called after each message with how many have
+	// been moved and how many there are to move. It is called without a lock.
+	Progress func(moved, total int)
+}
+
+// Redrive moves visible messages, oldest first, from this dead-letter queue back
+// to where they came from, or to o.To, and returns how many it has moved. It
+// goes on until those are moved that were visible when it started, or ctx ends:
+// that cancels it between two messages. What is in flight stays.
+//
+// A message that is moved counts as new, as on SQS: it has a new ID and a new
+// send time, no receives and no origin. Its body, group, attributes and trace
+// header are kept, and it is visible at once. If its destination is full,
+// Redrive waits for room.
+//
+// Errors: the context's own, ErrClosed, ErrNoOrigin, an *InvalidError, and what
+// the destination answers. The message that it stopped at is still here then,
+// in its place.
+func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error) {
+	if err := firstError(ctx.Err(), checkCount("Max", int64(o.Max)), checkCount("Rate", int64(o.Rate))); err != nil {
+		return 0, q.fail("redrive", err)
+	}
+	if o.To == q {
+		return 0, q.fail("redrive", &InvalidError{"To", q.name, "another queue than this"})
+	}
+	s, err := q.Stats(ctx)
+	if err == nil && s.Closed {
+		err = q.fail("redrive", ErrClosed)
+	}
+	if err != nil {
+		return 0, err
+	}
+	total := s.Visible
+	if o.Max > 0 {
+		total = min(total, o.Max)
+	}
+	one := q.redriveOne
+	if q.backend != nil {
+		one = q.backend.redriveOne
+	}
+	moved := 0
+	for moved < total {
+		if moved > 0 && o.Rate > 0 {
+			if err := pause(ctx, time.Second/time.Duration(o.Rate)); err != nil {
+				return moved, err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return moved, err
+		}
+		ok, err := one(ctx, o.To)
+		if err != nil {
+			return moved, q.fail("redrive", err)
+		}
+		if !ok {
+			break
+		}
+		moved++
+		if o.Progress != nil {
+			o.Progress(moved, total)
+		}
+	}
+	return moved, nil
+}
+
+// redriveOne moves the next visible message, and says whether there was one.
+func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
+	now := q.enter(q.clock())
+	if q.closed {
+		q.leave(now)
+		return false, ErrClosed
+	}
+	slot := q.core.next(now)
+	if slot == 0 {
+		q.leave(now)
+		return false, nil
+	}
+	m := q.core.slab.at(slot)
+	more := q.core.cell(slot).more
+	if to == nil {
+		if more == nil || more.from == nil {
+			q.leave(now)
+			return false, ErrNoOrigin
+		}
+		to = more.from
+	}
+	if m.state != visible && q.listening() {
+		q.noteUp(now, slot, m.state)
+	}
+	mv := q.newMove(now, slot, m, to, "")
+	q.leave(now)
+
+	_, err := to.send(ctx, mv.body, more.fresh(), Immediately)
+
+	now = q.enter(q.clock())
+	if err == nil {
+		q.moved(now, &mv, Redriven)
+	} else if m := q.stranded(now, &mv); m != nil {
+		q.core.putBack(slot, m, mv.was)
+	}
+	q.leave(now)
+	return err == nil, err
+}
+
+// fresh returns the details that a message keeps when it is sent anew.
+func (d *details[T]) fresh() *details[T] {
+	if d == nil || d.attributes == nil && d.group == "" && d.trace == "" {
+		return nil
+	}
+	return &details[T]{attributes: d.attributes, group: d.group, trace: d.trace}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

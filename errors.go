@@ -1,0 +1,128 @@
+package dabchick
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dabchickmq/dabchick/driver"
+)
+
+// Errors that a call returns for the state that it met. They come wrapped with
+// the operation and the name of the queue: match them with errors.Is.
+// The error of a context that ended comes back as it is.
+var (
+	// ErrClosed: the queue is closed, or was closed while the call waited.
+	ErrClosed = driver.ErrClosed
+	// ErrFull: MaxMessages or MaxBytes is reached, and the queue's options
+	// have FailFast.
+	ErrFull = errors.New("queue full")
+	// ErrInFlightLimit: MaxInFlight is reached, and the queue's options have
+	// FailFast.
+	ErrInFlightLimit = errors.New("too many messages in flight")
+	// ErrNoDeadLetterQueue: there is no dead-letter queue to move to.
+	ErrNoDeadLetterQueue = errors.New("no dead-letter queue")
+	// ErrNoOrigin: the message to redrive did not come from another queue, or
+	// that queue is not known, and no destination is given.
+	ErrNoOrigin = errors.New("queue of origin not known")
+)
+
+// Errors of a settling call, of what its receipt is worth. In each case the
+// message, if it is still there, is as it was.
+var (
+	// ErrReceiptExpired: the visibility timeout has passed, or the message was
+	// released, and nobody has received it since. It can still be deleted, but
+	// not extended or released: it is visible already.
+	ErrReceiptExpired = driver.ErrReceiptExpired
+	// ErrReceiptSuperseded: the message was received again since; it is in the
+	// hands of a later receipt.
+	ErrReceiptSuperseded = driver.ErrReceiptSuperseded
+	// ErrReceiptInvalid: this queue never gave out such a receipt. It is forged
+	// or damaged, belongs to another queue, or is the zero Receipt.
+	ErrReceiptInvalid = driver.ErrReceiptInvalid
+	// ErrMessageGone: the message was deleted, dead-lettered, redriven or
+	// purged, or its retention has passed. Deleting it once more is no error.
+	ErrMessageGone = driver.ErrMessageGone
+)
+
+// An InvalidError says that a value given to a call or in an option is out of
+// range. Find it with errors.As.
+type InvalidError struct {
+	Field   string // name of the option, field or parameter
+	Value   any    // what was given
+	Allowed string // what would have been accepted, in words
+}
+
+func (e *InvalidError) Error() string {
+	v := fmt.Sprintf("%v", e.Value)
+	if s, ok := e.Value.(string); ok {
+		v = fmt.Sprintf("%q", s)
+	}
+	if len(v) > 100 {
+		v = v[:100] + "..."
+	}
+	return fmt.Sprintf("%s is %s, allowed: %s", e.Field, v, e.Allowed)
+}
+
+// A BatchError lists the entries of a batch that failed. All others were
+// carried out. Find it with errors.As; errors.Is looks into every entry.
+type BatchError struct {
+	Failed []EntryError // in order of Index
+}
+
+// An EntryError is the failure of one entry of a batch.
+type EntryError struct {
+	Index int // of the entry in the call
+	Err   error
+}
+
+func (e *BatchError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d failed", len(e.Failed))
+	for i, f := range e.Failed {
+		if i == 3 {
+			b.WriteString("; ...")
+			break
+		}
+		fmt.Fprintf(&b, "; entry %d: %v", f.Index, f.Err)
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors of all entries.
+func (e *BatchError) Unwrap() []error {
+	errs := make([]error, len(e.Failed))
+	for i, f := range e.Failed {
+		errs[i] = f.Err
+	}
+	return errs
+}
+
+// add records a failure. It works on a nil *BatchError, as append does.
+func (e *BatchError) add(index int, err error) *BatchError {
+	if err == nil {
+		return e
+	}
+	if e == nil {
+		e = &BatchError{}
+	}
+	e.Failed = append(e.Failed, EntryError{index, err})
+	return e
+}
+
+// first returns the first failure recorded, if there is one.
+func (e *BatchError) first() error {
+	if e == nil {
+		return nil
+	}
+	return e.Failed[0].Err
+}
+
+// An opError puts the operation and the queue before an error.
+type opError struct {
+	op, queue string
+	err       error
+}
+
+func (e *opError) Error() string { return fmt.Sprintf("dabchick: %s %q: %v", e.op, e.queue, e.err) }
+func (e *opError) Unwrap() error { return e.err }

@@ -1,0 +1,209 @@
+package dabchick_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// recorder keeps events as lines.
+type recorder struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *recorder) hook(e dabchick.Event[string]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	line := fmt.Sprintf("%v %s/%d", e.Kind, e.Message.Body, e.Message.Receives)
+	if e.To != "" {
+		line += " to " + e.To
+	}
+	if e.Reason != "" {
+		line += ": " + e.Reason
+	}
+	if e.Count != 0 {
+		line += fmt.Sprint(" ", e.Count)
+	}
+	r.lines = append(r.lines, line)
+}
+
+// told returns the lines since the last time.
+func (r *recorder) told() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := r.lines
+	r.lines = nil
+	return lines
+}
+
+func TestEventsTellTheLifeOfAMessage(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var here, there recorder
+		dead, err := dabchick.New("dead", dabchick.Options[string]{OnEvent: there.hook})
+		require.NoError(t, err)
+		q := mustNew(t, dabchick.Options[string]{
+			VisibilityTimeout: time.Second, Retention: time.Hour, DeadLetter: dead, MaxReceives: 3, OnEvent: here.hook,
+		})
+		expect := func(lines ...string) {
+			t.Helper()
+			require.Equal(t, lines, here.told())
+		}
+		_, err = q.SendWith(ctx, "a", dabchick.SendOptions{Delay: time.Second})
+		require.NoError(t, err)
+		expect("sent a/0")
+		time.Sleep(time.Second)
+		m := take(t, q)
+		expect("appeared a/0", "received a/1")
+		require.NoError(t, m.Extend(ctx, 5*time.Second))
+		expect("extended a/1")
+		time.Sleep(5 * time.Second)
+		m = take(t, q)
+		expect("reappeared a/1", "received a/2")
+		require.NoError(t, m.Release(ctx))
+		expect("released a/2")
+		take(t, q)
+		expect("received a/3")
+		time.Sleep(time.Second)
+		takeNone(t, q)
+		expect("reappeared a/3", `dead-lettered a/3 to dead: received 3 times, the limit of queue "`+q.Name()+`"`)
+		require.Equal(t, []string{`arrived a/3: received 3 times, the limit of queue "` + q.Name() + `"`}, there.told())
+		_, err = dead.Redrive(ctx, dabchick.RedriveOptions[string]{})
+		require.NoError(t, err)
+		require.Equal(t, []string{"redriven a/3 to " + q.Name()}, there.told())
+		expect("sent a/0")
+		require.NoError(t, take(t, q).Delete(ctx))
+		expect("received a/1", "deleted a/1")
+		send(t, q, "b")
+		time.Sleep(time.Hour + ns)
+		counts(t, q, 0, 0, 0)
+		expect("sent b/0", "expired b/0")
+		send(t, q, "c", "d")
+		_, err = q.Purge(ctx)
+		require.NoError(t, err)
+		q.Pause()
+		q.Resume()
+		require.NoError(t, q.Close())
+		expect("sent c/0", "sent d/0", "purged /0 2", "paused /0", "resumed /0", "closed /0")
+	})
+}
+
+func TestEventsCarryTimeAndNoReceipt(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var q *dabchick.Queue[string]
+		seen := 0
+		hook := func(e dabchick.Event[string]) {
+			seen++
+			require.Equal(t, time.Now(), e.Time)
+			require.Equal(t, q.Name(), e.Queue)
+			require.Zero(t, e.Message.Receipt)
+			require.ErrorIs(t, e.Message.Delete(ctx), dabchick.ErrReceiptInvalid)
+			if e.Kind == dabchick.Extended {
+				require.Equal(t, time.Now().Add(time.Minute), e.Message.VisibleAt())
+			}
+		}
+		q = mustNew(t, dabchick.Options[string]{OnEvent: hook})
+		send(t, q, "a")
+		m := take(t, q)
+		time.Sleep(time.Second)
+		require.NoError(t, m.Extend(ctx, time.Minute))
+		require.Equal(t, 3, seen)
+	})
+}
+
+func TestHookMayUseTheQueue(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var q *dabchick.Queue[string]
+		var order []string
+		q = mustNew(t, dabchick.Options[string]{OnEvent: func(e dabchick.Event[string]) {
+			order = append(order, fmt.Sprint(e.Kind, " ", e.Message.Body))
+			if e.Kind == dabchick.Deleted && e.Message.Body == "a" {
+				send(t, q, "follow-up")
+				order = append(order, "hook returns")
+			}
+			stats(t, q)
+		}})
+		send(t, q, "a")
+		require.NoError(t, take(t, q).Delete(ctx))
+		require.Equal(t, []string{"sent a", "received a", "deleted a", "hook returns", "sent follow-up"}, order)
+	})
+}
+
+func TestPanicInAHookLosesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var r recorder
+		q := mustNew(t, dabchick.Options[string]{OnEvent: func(e dabchick.Event[string]) {
+			r.hook(e)
+			if e.Message.Body == "bomb" {
+				panic("boom")
+			}
+		}})
+		require.PanicsWithValue(t, "boom", func() {
+			q.SendBatch(ctx, []dabchick.Outgoing[string]{{Body: "a"}, {Body: "bomb"}, {Body: "c"}})
+		})
+		require.Equal(t, []string{"sent a/0", "sent bomb/0"}, r.told())
+		counts(t, q, 3, 0, 0)
+		require.Equal(t, []string{"sent c/0"}, r.told(), "the rest is told with the next call")
+		require.PanicsWithValue(t, "boom", func() { send(t, q, "bomb") })
+		counts(t, q, 4, 0, 0)
+	})
+}
+
+// Events come in one order that agrees with what each message went through,
+// however many goroutines cause them.
+func TestEventsOfConcurrentCallsAreInOrder(t *testing.T) {
+	ctx := context.Background()
+	last := map[dabchick.ID]dabchick.EventKind{}
+	busy := false
+	q := mustNew(t, dabchick.Options[int]{OnEvent: func(e dabchick.Event[int]) {
+		if busy {
+			t.Error("two at a time")
+		}
+		busy = true
+		want := map[dabchick.EventKind]dabchick.EventKind{
+			dabchick.Received: dabchick.Sent, dabchick.Deleted: dabchick.Received,
+		}
+		if last[e.Message.ID] != want[e.Kind] {
+			t.Errorf("%v after %v", e.Kind, last[e.Message.ID])
+		}
+		last[e.Message.ID] = e.Kind
+		busy = false
+	}})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				if _, err := q.Send(ctx, i); err != nil {
+					t.Error(err)
+				}
+				m, err := q.Receive(ctx)
+				if err != nil {
+					t.Error(err)
+				}
+				if err := m.Delete(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stats(t, q) // tells what may be left
+	require.Len(t, last, 8*500)
+	for _, kind := range last {
+		require.Equal(t, dabchick.Deleted, kind)
+	}
+}
+
+func TestEventKinds(t *testing.T) {
+	for k := dabchick.Sent; k <= dabchick.Closed; k++ {
+		require.NotContains(t, k.String(), "event")
+	}
+	require.Equal(t, "event 0", dabchick.EventKind(0).String())
+	require.Equal(t, "event 200", dabchick.EventKind(200).String())
+}

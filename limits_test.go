@@ -1,0 +1,234 @@
+package dabchick_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// fullQueue returns a queue that is full with two messages in flight.
+func fullQueue(t *testing.T, o dabchick.Options[string]) (q *dabchick.Queue[string], a, b dabchick.Message[string]) {
+	t.Helper()
+	o.MaxMessages = 2
+	q = mustNew(t, o)
+	send(t, q, "a", "b")
+	return q, take(t, q), take(t, q)
+}
+
+func TestSendersWaitForRoomInOrderOfArrival(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, a, b := fullQueue(t, dabchick.Options[string]{})
+		c := start(func() (dabchick.ID, error) { return q.Send(ctx, "c") })
+		blocked(t, c)
+		d := start(func() (dabchick.ID, error) {
+			return q.SendWith(ctx, "d", dabchick.SendOptions{Delay: time.Minute})
+		})
+		blocked(t, d)
+		require.Equal(t, 2, stats(t, q).WaitingSenders)
+
+		require.NoError(t, a.Delete(ctx))
+		require.NoError(t, finished(t, c).err)
+		blocked(t, d)
+		require.Equal(t, "c", take(t, q).Body)
+
+		time.Sleep(10 * time.Second)
+		require.NoError(t, b.Delete(ctx))
+		require.NoError(t, finished(t, d).err)
+		time.Sleep(time.Minute - ns) // the delay counts from when it was stored
+		counts(t, q, 1, 0, 1)
+		time.Sleep(ns)
+		counts(t, q, 2, 0, 0)
+	})
+}
+
+func TestRoomComesFromEverythingThatRemovesAMessage(t *testing.T) {
+	dead := func(t *testing.T) *dabchick.Queue[string] { return mustNew(t, dabchick.Options[string]{}) }
+	ways := map[string]func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()){
+		"delete": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, a, _ := fullQueue(t, dabchick.Options[string]{})
+			return q, func() { require.NoError(t, a.Delete(ctx)) }
+		},
+		"purge": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, _, _ := fullQueue(t, dabchick.Options[string]{})
+			return q, func() { q.Purge(ctx) }
+		},
+		"retention": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, _, _ := fullQueue(t, dabchick.Options[string]{Retention: time.Hour})
+			return q, func() { time.Sleep(time.Hour + ns) }
+		},
+		"dead-letter move": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, a, _ := fullQueue(t, dabchick.Options[string]{DeadLetter: dead(t), MaxReceives: 1})
+			require.NoError(t, a.Release(ctx))
+			return q, func() { q.TryReceive() }
+		},
+		"dead-letter call": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, a, _ := fullQueue(t, dabchick.Options[string]{DeadLetter: dead(t), MaxReceives: 1})
+			return q, func() { require.NoError(t, a.DeadLetter(ctx, "")) }
+		},
+		"redrive": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, a, _ := fullQueue(t, dabchick.Options[string]{})
+			require.NoError(t, a.Release(ctx))
+			return q, func() { q.Redrive(ctx, dabchick.RedriveOptions[string]{To: dead(t)}) }
+		},
+		"higher limit": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, _, _ := fullQueue(t, dabchick.Options[string]{})
+			return q, func() {
+				o := q.Options()
+				o.MaxMessages = 3
+				require.NoError(t, q.SetOptions(o))
+			}
+		},
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				q, remove := way(t, ctx)
+				sent := start(func() (dabchick.ID, error) { return q.Send(ctx, "c") })
+				blocked(t, sent)
+				remove()
+				require.NoError(t, finished(t, sent).err)
+			})
+		})
+	}
+}
+
+func TestWaitingSenderEndsWithItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, a, _ := fullQueue(t, dabchick.Options[string]{})
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		c := start(func() (dabchick.ID, error) { return q.Send(short, "c") })
+		blocked(t, c)
+		d := start(func() (dabchick.ID, error) { return q.Send(ctx, "d") })
+		blocked(t, d)
+		time.Sleep(time.Second)
+		r := finished(t, c)
+		require.Equal(t, context.DeadlineExceeded, r.err)
+		require.Zero(t, r.value)
+		require.NoError(t, a.Delete(ctx))
+		require.NoError(t, finished(t, d).err, "the next in line has the room")
+		require.Equal(t, []string{"d"}, takeAll(t, q), "c was not stored")
+	})
+}
+
+func TestBatchLargerThanTheQueue(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[int]{MaxMessages: 2})
+		batch := make([]dabchick.Outgoing[int], 5)
+		for i := range batch {
+			batch[i].Body = i
+		}
+		sent := start(func() ([]dabchick.ID, error) { return q.SendBatch(ctx, batch) })
+		var got []int
+		for range 5 {
+			m, err := q.Receive(ctx)
+			require.NoError(t, err)
+			got = append(got, m.Body)
+			require.NoError(t, m.Delete(ctx))
+		}
+		r := finished(t, sent)
+		require.NoError(t, r.err)
+		require.Len(t, r.value, 5)
+		require.NotContains(t, r.value, dabchick.ID{})
+		require.Equal(t, []int{0, 1, 2, 3, 4}, got)
+
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		ids, err := q.SendBatch(short, batch)
+		var failed *dabchick.BatchError
+		require.ErrorAs(t, err, &failed, "what was stored stays, the rest is named")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Len(t, failed.Failed, 3)
+		require.Equal(t, 2, failed.Failed[0].Index)
+		require.NotZero(t, ids[1])
+		require.Zero(t, ids[2])
+		require.Equal(t, []int{0, 1}, takeAll(t, q))
+	})
+}
+
+func TestMaxBytes(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[[]byte]{MaxBytes: 10})
+		_, err := q.SendWith(ctx, []byte("1234"), dabchick.SendOptions{Attributes: map[string]dabchick.Attribute{
+			"k": dabchick.StringAttribute("v"), // 1 + len("String") + 1
+		}})
+		var invalid *dabchick.InvalidError
+		require.ErrorAs(t, err, &invalid, "it would never fit")
+		require.EqualValues(t, 12, invalid.Value)
+
+		send(t, q, []byte("123456"))
+		require.EqualValues(t, 6, stats(t, q).Bytes)
+		small := start(func() (dabchick.ID, error) { return q.Send(ctx, []byte("12345")) })
+		blocked(t, small)
+		later := start(func() (dabchick.ID, error) { return q.Send(ctx, []byte("1")) })
+		blocked(t, later) // it would fit, but others were first
+		require.NoError(t, take(t, q).Delete(ctx))
+		require.NoError(t, finished(t, small).err)
+		require.NoError(t, finished(t, later).err)
+		require.EqualValues(t, 6, stats(t, q).Bytes)
+
+		// A limit lowered below what a waiting sender brings lets it go.
+		big := start(func() (dabchick.ID, error) { return q.Send(ctx, []byte("1234567")) })
+		blocked(t, big)
+		o := q.Options()
+		o.MaxBytes = 6
+		require.NoError(t, q.SetOptions(o))
+		require.ErrorAs(t, finished(t, big).err, &invalid)
+
+		_, err = dabchick.New("x", dabchick.Options[int]{MaxBytes: 1})
+		require.ErrorAs(t, err, &invalid, "the size of an int is not known")
+		sized := mustNew(t, dabchick.Options[int]{MaxBytes: 5, FailFast: true, Size: func(n int) int { return n }})
+		send(t, sized, 3)
+		_, err = sized.Send(ctx, 3)
+		require.ErrorIs(t, err, dabchick.ErrFull)
+		send(t, sized, 2)
+	})
+}
+
+func TestFailFast(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{MaxMessages: 2, MaxInFlight: 1, FailFast: true})
+		ids, err := q.SendBatch(ctx, []dabchick.Outgoing[string]{{Body: "a"}, {Body: "b"}, {Body: "c"}})
+		require.ErrorIs(t, err, dabchick.ErrFull)
+		require.NotZero(t, ids[1])
+		require.Zero(t, ids[2])
+		_, err = q.Send(ctx, "c")
+		require.ErrorIs(t, err, dabchick.ErrFull)
+
+		m := take(t, q)
+		takeNone(t, q)
+		_, err = q.Receive(ctx)
+		require.ErrorIs(t, err, dabchick.ErrInFlightLimit)
+		_, err = q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Wait: time.Hour})
+		require.ErrorIs(t, err, dabchick.ErrInFlightLimit)
+		require.NoError(t, m.Delete(ctx))
+		require.Equal(t, "b", take(t, q).Body)
+
+		// Not for lack of messages: that is what receivers wait for.
+		empty := mustNew(t, dabchick.Options[string]{FailFast: true, MaxInFlight: 1})
+		got := start(func() (dabchick.Message[string], error) { return empty.Receive(ctx) })
+		blocked(t, got)
+		send(t, empty, "x")
+		require.NoError(t, finished(t, got).err)
+	})
+}
+
+func TestMaxInFlight(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[int]{MaxInFlight: 2, VisibilityTimeout: 10 * time.Second})
+		send(t, q, 1, 2, 3)
+		require.Equal(t, []int{1, 2}, takeAll(t, q), "a batch stops at the limit")
+		takeNone(t, q)
+		got := start(func() (dabchick.Message[int], error) { return q.Receive(ctx) })
+		time.Sleep(10*time.Second - ns)
+		blocked(t, got)
+		time.Sleep(ns) // two come up and make room
+		require.Equal(t, 3, finished(t, got).value.Body, "3 has been visible for longer")
+		counts(t, q, 2, 1, 0)
+		require.Equal(t, []int{1}, takeAll(t, q))
+	})
+}

@@ -1,0 +1,387 @@
+package dabchick
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dabchickmq/dabchick/driver"
+)
+
+// A Message is one delivery of a message: its contents, and the right to
+// settle it until somebody else receives it. It is a plain value; copies name
+// the same delivery.
+//
+// Body and attributes are those that were sent, not copies of them. A receiver
+// that changes what Body points to changes it for the next delivery too.
+type Message[T any] struct {
+	// ID names the message. It stays the same over all deliveries and in a
+	// dead-letter queue; a redrive gives a new one.
+	ID ID
+	// Body is what was sent.
+	Body T
+	// Receives counts the deliveries of this message, this one included, and
+	// those by queues that it came from as a dead letter.
+	Receives int
+	// Receipt names this delivery. It is zero in a message from Peek or in an
+	// Event, which cannot be settled.
+	Receipt Receipt
+	// State is InFlight in a received message, also if it was received with a
+	// visibility timeout of zero. In a message from Peek it tells where the
+	// message stands.
+	State State
+
+	queue                   *Queue[T]
+	more                    *details[T]
+	sentAt, firstAt, comeAt int64
+}
+
+// A State tells where a message stands.
+type State uint8
+
+// The states of a message in a queue, as SQS counts them.
+const (
+	Visible  State = iota + 1 // waiting to be received
+	InFlight                  // received, and hidden until its visibility timeout ends
+	Delayed                   // sent with a delay that has not passed
+)
+
+func (s State) String() string {
+	switch s {
+	case Visible:
+		return "visible"
+	case InFlight:
+		return "in flight"
+	case Delayed:
+		return "delayed"
+	}
+	return "state " + strconv.Itoa(int(s))
+}
+
+// An ID names a message. Its text form is a UUID.
+type ID = driver.ID
+
+// ParseID reads the text form of an ID.
+func ParseID(s string) (ID, error) { return driver.ParseID(s) }
+
+// An Attribute is metadata that travels beside the body of a message, as SQS's
+// message attributes do.
+type Attribute = driver.Attribute
+
+// StringAttribute returns an attribute of type String. An empty text is refused
+// when it is sent, as by SQS.
+func StringAttribute(text string) Attribute { return Attribute{Type: "String", Text: text} }
+
+// NumberAttribute returns an attribute of type Number. The text is a decimal
+// number; it is carried as it is written.
+func NumberAttribute(text string) Attribute { return Attribute{Type: "Number", Text: text} }
+
+// BinaryAttribute returns an attribute of type Binary. An empty value is
+// refused when it is sent, as by SQS.
+func BinaryAttribute(data []byte) Attribute { return Attribute{Type: "Binary", Data: data} }
+
+// An Origin is what a dead letter tells of its past.
+type Origin = driver.Origin
+
+// An Outgoing is a message to send in a batch.
+type Outgoing[T any] struct {
+	Body T
+	SendOptions
+}
+
+// SentAt returns when the message was sent. In a dead-letter queue that is
+// still the first send, as on SQS standard queues. It is zero in a Message that
+// does not come from a queue.
+func (m Message[T]) SentAt() time.Time { return m.instant(m.sentAt) }
+
+// FirstReceivedAt returns when the message was first received, or the zero Time
+// if it never was.
+func (m Message[T]) FirstReceivedAt() time.Time {
+	if m.firstAt == never {
+		return time.Time{}
+	}
+	return m.instant(m.firstAt)
+}
+
+// VisibleAt returns when this delivery's visibility timeout ends, as it was
+// when the message was received: a later Extend does not show here. In a
+// message from Peek it is when the message comes up, or when it did.
+func (m Message[T]) VisibleAt() time.Time { return m.instant(m.comeAt) }
+
+func (m Message[T]) instant(at int64) time.Time {
+	if m.queue == nil {
+		return time.Time{}
+	}
+	return m.queue.time(at)
+}
+
+// Group returns the message group that the sender named, or "".
+func (m Message[T]) Group() string {
+	if m.more == nil {
+		return ""
+	}
+	return m.more.group
+}
+
+// TraceHeader returns the AWS X-Ray trace header that came with the message, or
+// "".
+func (m Message[T]) TraceHeader() string {
+	if m.more == nil {
+		return ""
+	}
+	return m.more.trace
+}
+
+// Attribute returns the attribute of that name, and whether there is one. It
+// does not allocate; Data belongs to the queue and must not be changed.
+func (m Message[T]) Attribute(name string) (Attribute, bool) {
+	if m.more == nil {
+		return Attribute{}, false
+	}
+	a, ok := m.more.attributes[name]
+	return a, ok
+}
+
+// Attributes returns a copy of the message's attributes, or nil if it has none.
+// The bytes of binary ones belong to the queue and must not be changed.
+func (m Message[T]) Attributes() map[string]Attribute {
+	if m.more == nil || len(m.more.attributes) == 0 {
+		return nil
+	}
+	return maps.Clone(m.more.attributes)
+}
+
+// Origin returns where a dead letter came from and why, and whether the
+// message is one.
+func (m Message[T]) Origin() (Origin, bool) {
+	if m.more == nil || m.more.origin == nil {
+		return Origin{}, false
+	}
+	return *m.more.origin, true
+}
+
+// Delete says that the work is done: the message is gone for good. See
+// [Queue.Delete] for what a receipt that is not the newest gets.
+func (m Message[T]) Delete(ctx context.Context) error {
+	if m.queue == nil {
+		return ErrReceiptInvalid
+	}
+	return m.queue.settleOne(ctx, opDelete, m.Receipt, 0)
+}
+
+// Extend hides the message for d from now, whatever was left before. d may be
+// shorter than what was left; 0 is Release. See [Queue.ChangeVisibility].
+func (m Message[T]) Extend(ctx context.Context, d time.Duration) error {
+	if m.queue == nil {
+		return ErrReceiptInvalid
+	}
+	return m.queue.settleOne(ctx, opChange, m.Receipt, d)
+}
+
+// Release makes the message visible now, for others or the same receiver to
+// receive. The delivery still counts in Receives. See [Queue.ChangeVisibility].
+func (m Message[T]) Release(ctx context.Context) error {
+	if m.queue == nil {
+		return ErrReceiptInvalid
+	}
+	return m.queue.settleOne(ctx, opRelease, m.Receipt, 0)
+}
+
+// DeadLetter moves the message to the queue's dead-letter queue now, however
+// many deliveries it has had. The reason is for a person to read, and arrives in
+// the Origin of the dead letter.
+//
+// Errors are those of ChangeVisibility, ErrNoDeadLetterQueue, and what the
+// dead-letter queue answers, such as ErrClosed; the message is in flight as
+// before then.
+func (m Message[T]) DeadLetter(ctx context.Context, reason string) error {
+	if m.queue == nil {
+		return ErrReceiptInvalid
+	}
+	return m.queue.deadLetter(ctx, &m, reason)
+}
+
+// A Receipt names one delivery of one message by one queue. It is small and
+// comparable: equal receipts name the same delivery. Only the queue that gave
+// it out accepts it, and it outlives neither the queue nor the process.
+type Receipt struct {
+	issuer *issuer
+	seq    uint64 // the message
+	nth    uint32 // which delivery of it
+	slot   uint32 // where the message lies
+	handle string // instead of the above, when the messages lie in a backend
+}
+
+// An issuer is what binds receipts to one queue.
+type issuer struct {
+	key    []byte
+	opaque bool // handles are a backend's
+}
+
+const (
+	receiptBody = 8 + 4 + 4
+	receiptMAC  = 16
+)
+
+// String returns the receipt handle, a text that [Queue.ParseReceipt] reads. It
+// carries a keyed hash of 128 bits, so that none can be made up, and is bound
+// to its queue. The zero Receipt gives "".
+func (r Receipt) String() string {
+	if r.issuer == nil {
+		return ""
+	}
+	if r.issuer.opaque {
+		return r.handle
+	}
+	var b [receiptBody + sha256.Size]byte
+	binary.BigEndian.PutUint64(b[0:], r.seq)
+	binary.BigEndian.PutUint32(b[8:], r.nth)
+	binary.BigEndian.PutUint32(b[12:], r.slot)
+	r.issuer.sum(b[:receiptBody])
+	return base64.RawURLEncoding.EncodeToString(b[:receiptBody+receiptMAC])
+}
+
+// sum appends the keyed hash of body in place: body has room for it.
+func (i *issuer) sum(body []byte) []byte {
+	h := hmac.New(sha256.New, i.key)
+	h.Write(body)
+	return h.Sum(body)
+}
+
+func (i *issuer) parse(s string) (Receipt, bool) {
+	if i.opaque {
+		return Receipt{issuer: i, handle: s}, s != ""
+	}
+	var b [receiptBody + receiptMAC]byte
+	if len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
+		return Receipt{}, false
+	}
+	if _, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s)); err != nil {
+		return Receipt{}, false
+	}
+	var room [receiptBody + sha256.Size]byte
+	copy(room[:], b[:receiptBody])
+	if !hmac.Equal(i.sum(room[:receiptBody])[receiptBody:receiptBody+receiptMAC], b[receiptBody:]) {
+		return Receipt{}, false
+	}
+	return Receipt{
+		issuer: i,
+		seq:    binary.BigEndian.Uint64(b[0:]),
+		nth:    binary.BigEndian.Uint32(b[8:]),
+		slot:   binary.BigEndian.Uint32(b[12:]),
+	}, true
+}
+
+// checkAttributes holds attributes against SQS's rules of form. Its limits on
+// how many and how long are the network service's, and do not apply.
+func checkAttributes(attributes map[string]Attribute) error {
+	for name, a := range attributes {
+		field := "Attributes[" + strconv.Quote(name) + "]"
+		lower := strings.ToLower(name)
+		switch {
+		case name == "" || !utf8.ValidString(name):
+			return &InvalidError{field, name, "a name that is not empty, in UTF-8"}
+		case strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon."):
+			return &InvalidError{field, name, `a name that does not start with "AWS." or "Amazon."`}
+		case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
+			return &InvalidError{field, name, "a name without a period at either end or two in a row"}
+		}
+		base, _, _ := strings.Cut(a.Type, ".")
+		switch base {
+		case "String":
+			if a.Text == "" {
+				return &InvalidError{field + ".Text", a.Text, "a text that is not empty"}
+			}
+		case "Number":
+			if !isDecimal(a.Text) {
+				return &InvalidError{field + ".Text", a.Text, "a decimal number"}
+			}
+		case "Binary":
+			if len(a.Data) == 0 {
+				return &InvalidError{field + ".Data", a.Data, "at least one byte"}
+			}
+		default:
+			return &InvalidError{field + ".Type", a.Type, "String, Number or Binary, or one of them with a suffix behind a period"}
+		}
+		if base == "Binary" && a.Text != "" {
+			return &InvalidError{field + ".Text", a.Text, "nothing, in a Binary attribute"}
+		}
+		if base != "Binary" && len(a.Data) > 0 {
+			return &InvalidError{field + ".Data", a.Data, "nothing, in a String or Number attribute"}
+		}
+	}
+	return nil
+}
+
+// isDecimal refuses what else ParseFloat reads: hexadecimal, Inf and NaN.
+func isDecimal(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil && strings.Trim(s, "0123456789+-.eE") == ""
+}
+
+// attributesSize is what attributes count by SQS's rule: name, type and value.
+func attributesSize(attributes map[string]Attribute) (size int64) {
+	for name, a := range attributes {
+		size += int64(len(name) + len(a.Type) + len(a.Text) + len(a.Data))
+	}
+	return size
+}
+
+// newDetails returns what options say of a message, or nil if they say nothing.
+func newDetails[T any](o SendOptions) *details[T] {
+	if o.Group == "" && o.TraceHeader == "" && len(o.Attributes) == 0 {
+		return nil
+	}
+	return &details[T]{group: o.Group, trace: o.TraceHeader, attributes: maps.Clone(o.Attributes)}
+}
+
+// fill makes dst the latest delivery of the message in slot. It needs the lock.
+func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
+	e := q.core.cell(slot)
+	dst.ID = q.id(slot, m)
+	dst.Body = e.body
+	dst.Receives = int(q.receives(slot, m))
+	dst.Receipt = Receipt{issuer: &q.issuer, seq: m.seq, nth: uint32(m.receives), slot: slot}
+	dst.State = InFlight
+	dst.queue = q
+	dst.more = e.more
+	dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, m.firstAt, m.at
+}
+
+// id returns the id of a message: the one that it brought along, or the
+// queue's random half and its number here.
+func (q *Queue[T]) id(slot uint32, m *meta) (id ID) {
+	if m.moved {
+		return q.core.cell(slot).more.id
+	}
+	binary.BigEndian.PutUint64(id[:8], q.idBase)
+	binary.BigEndian.PutUint64(id[8:], m.seq|1<<63) // the variant bits of a UUID
+	return id
+}
+
+// receives counts all deliveries of a message, those by other queues too.
+func (q *Queue[T]) receives(slot uint32, m *meta) int64 {
+	if m.moved {
+		return m.receives + q.core.cell(slot).more.earlier
+	}
+	return m.receives
+}
+
+// size returns what a message counts in bytes.
+func (q *Queue[T]) size(body T, more *details[T]) int64 {
+	var n int64
+	if f := q.sizer; f != nil {
+		n = max(int64(f(body)), 0)
+	}
+	if more != nil {
+		n += attributesSize(more.attributes)
+	}
+	return n
+}

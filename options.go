@@ -1,0 +1,312 @@
+package dabchick
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dabchickmq/dabchick/driver"
+)
+
+// Durations with a meaning of their own, for options in which 0 stands for the
+// default.
+const (
+	// Immediately is a real zero: a visibility timeout, a delay or a wait of
+	// no time at all.
+	Immediately time.Duration = -1
+	// Forever never passes.
+	Forever time.Duration = math.MaxInt64
+)
+
+// The defaults of SQS.
+const (
+	DefaultVisibilityTimeout = 30 * time.Second
+	DefaultRetention         = 4 * 24 * time.Hour
+)
+
+// Options are the settings of a queue. The zero Options are SQS's defaults.
+// They are a plain value: read them with [Queue.Options], change what you like,
+// and give them back to [Queue.SetOptions].
+//
+// SQS's limits on time, size and number are those of a network service. They
+// do not apply here: durations go from a nanosecond to Forever.
+type Options[T any] struct {
+	// VisibilityTimeout is how long a received message is hidden from others
+	// unless the receive says otherwise. 0 means 30 s; Immediately leaves it
+	// visible.
+	VisibilityTimeout time.Duration
+
+	// Delay is how long a message is hidden after it was sent, unless the send
+	// says otherwise. 0, the default, means not at all. A change applies to
+	// later sends, as on SQS standard queues.
+	Delay time.Duration
+
+	// Retention is how long a message is kept, counted from its send and in
+	// whatever state, in flight too. 0 means 4 days; Forever keeps it until it
+	// is deleted. A change applies to the messages that are there.
+	Retention time.Duration
+
+	// ReceiveWait is how long ReceiveBatch waits for a first message, unless
+	// the call says otherwise. 0, the default, means not at all; Forever waits
+	// until the call's context ends. (Receive always waits that long, and
+	// TryReceive never waits.)
+	ReceiveWait time.Duration
+
+	// DeadLetter is the queue for messages that were received MaxReceives
+	// times from this queue and not deleted. They are moved when a receive
+	// comes upon them once more, as on SQS. It must be another queue, and may
+	// serve many. nil, the default, keeps them here for ever new attempts.
+	// A dead letter is taken whatever limits its queue has. While that queue
+	// is closed or fails, messages stay and go on being delivered.
+	DeadLetter *Queue[T]
+	// MaxReceives is how many deliveries a message gets before it is moved to
+	// DeadLetter: at least 1 with DeadLetter, 0 without.
+	MaxReceives int
+
+	// MaxMessages bounds the number of messages in the queue, in whatever
+	// state. When it is reached, senders wait in order of arrival until there
+	// is room or their context ends. 0, the default, means no bound.
+	MaxMessages int
+
+	// MaxBytes bounds the sum of the sizes of messages in the same way. The
+	// size of a message is that of its body (see Size) and its attributes. 0,
+	// the default, means no bound.
+	MaxBytes int64
+
+	// MaxInFlight bounds the number of messages in flight. When it is reached,
+	// receivers wait in order of arrival until one is settled or comes up. 0,
+	// the default, means no bound. (SQS has about 120,000.)
+	MaxInFlight int
+
+	// FailFast makes calls that meet one of the three bounds fail at once with
+	// ErrFull or ErrInFlightLimit, rather than wait.
+	FailFast bool
+
+	// Size returns the size of a body in bytes, at least 0, for MaxBytes and
+	// Stats.Bytes. It is called by the sender, before the message is stored.
+	// nil means the length if T is []byte or string, and 0 otherwise; MaxBytes
+	// needs it then. It cannot be changed later.
+	Size func(T) int
+
+	// OnEvent, if not nil, is called for everything that happens to a message.
+	// See [Event] for when and in which order.
+	OnEvent func(Event[T])
+
+	// Driver stores the messages in a backend rather than in the process. nil,
+	// the default, is the built-in engine. The queue owns the driver and closes
+	// it. A backend sets its own Retention, MaxMessages, MaxBytes and
+	// MaxInFlight, so these must be zero with it. It cannot be changed later.
+	Driver driver.Queue
+
+	// Codec turns bodies into bytes and back for a Driver. nil means the bytes
+	// themselves if T is []byte or string, and JSON otherwise. It cannot be
+	// changed later.
+	Codec Codec[T]
+}
+
+// A Codec turns bodies into bytes and back, where they leave the process. Its
+// methods may be called concurrently.
+type Codec[T any] interface {
+	// Encode returns the bytes of a body. They may share memory with it.
+	Encode(T) ([]byte, error)
+	// Decode returns the body. It may keep the bytes.
+	Decode([]byte) (T, error)
+}
+
+// SendOptions are the settings of one message.
+type SendOptions struct {
+	// Delay hides the message for so long after it was sent. 0 means the
+	// queue's Delay; Immediately means not at all.
+	Delay time.Duration
+	// Group names the message group, a tenant or a user. A standard queue
+	// carries it to the receiver. "" means none.
+	Group string
+	// Attributes travel beside the body. The map is copied; the bytes of
+	// binary values are not, and must not be changed any more.
+	Attributes map[string]Attribute
+	// TraceHeader is an AWS X-Ray trace header, which travels beside the body
+	// and does not count as an attribute.
+	TraceHeader string
+}
+
+// ReceiveOptions are the settings of one receive.
+type ReceiveOptions struct {
+	// Max is the most messages to return. 0 means 1, as on SQS.
+	Max int
+	// Wait is how long to wait for the first message. 0 means the queue's
+	// ReceiveWait; Immediately means not at all, Forever until the context
+	// ends. There is no waiting for more messages once there is one.
+	Wait time.Duration
+	// Visibility is the visibility timeout of the messages received. 0 means
+	// the queue's VisibilityTimeout; Immediately leaves them visible.
+	Visibility time.Duration
+}
+
+// settled returns the options with defaults filled in, or an *InvalidError.
+func (o Options[T]) settled() (Options[T], error) {
+	if err := firstError(
+		checkDuration("VisibilityTimeout", o.VisibilityTimeout, true),
+		checkDuration("Delay", o.Delay, true),
+		checkDuration("Retention", o.Retention, false),
+		checkDuration("ReceiveWait", o.ReceiveWait, true),
+		checkCount("MaxMessages", int64(o.MaxMessages)),
+		checkCount("MaxBytes", o.MaxBytes),
+		checkCount("MaxInFlight", int64(o.MaxInFlight)),
+		o.checkDeadLetter(),
+		o.checkDriver(),
+	); err != nil {
+		return o, err
+	}
+	if o.VisibilityTimeout == 0 {
+		o.VisibilityTimeout = DefaultVisibilityTimeout
+	}
+	if o.Delay == Immediately {
+		o.Delay = 0
+	}
+	if o.Retention == 0 && o.Driver == nil {
+		o.Retention = DefaultRetention
+	}
+	if o.ReceiveWait == Immediately {
+		o.ReceiveWait = 0
+	}
+	if o.Size == nil {
+		o.Size = sizeFunc[T]()
+	}
+	if o.Size == nil && o.MaxBytes > 0 {
+		return o, &InvalidError{"MaxBytes", o.MaxBytes, "0 unless T is []byte or string, or Size is set"}
+	}
+	if o.Driver != nil && o.Codec == nil {
+		o.Codec = defaultCodec[T]()
+	}
+	return o, nil
+}
+
+func (o Options[T]) checkDeadLetter() error {
+	switch {
+	case o.MaxReceives < 0 || o.MaxReceives == 0 && o.DeadLetter != nil:
+		return &InvalidError{"MaxReceives", o.MaxReceives, "at least 1 with DeadLetter"}
+	case o.MaxReceives > 0 && o.DeadLetter == nil:
+		return &InvalidError{"MaxReceives", o.MaxReceives, "0 without DeadLetter"}
+	}
+	return nil
+}
+
+func (o Options[T]) checkDriver() error {
+	const allowed = "0 with Driver: the backend sets it"
+	switch {
+	case o.Driver == nil && o.Codec != nil:
+		return &InvalidError{"Codec", o.Codec, "nil without Driver: bodies stay in the process as they are"}
+	case o.Driver == nil:
+		return nil
+	case o.Retention != 0:
+		return &InvalidError{"Retention", o.Retention, allowed}
+	case o.MaxMessages != 0:
+		return &InvalidError{"MaxMessages", o.MaxMessages, allowed}
+	case o.MaxBytes != 0:
+		return &InvalidError{"MaxBytes", o.MaxBytes, allowed}
+	case o.MaxInFlight != 0:
+		return &InvalidError{"MaxInFlight", o.MaxInFlight, allowed}
+	}
+	return nil
+}
+
+func (o SendOptions) check() error {
+	if err := checkDuration("Delay", o.Delay, true); err != nil {
+		return err
+	}
+	if !utf8.ValidString(o.Group) {
+		return &InvalidError{"Group", o.Group, "UTF-8"}
+	}
+	return checkAttributes(o.Attributes)
+}
+
+func (o ReceiveOptions) check() error {
+	if o.Max < 0 {
+		return &InvalidError{"Max", o.Max, "at least 1, or 0 for 1"}
+	}
+	return firstError(
+		checkDuration("Wait", o.Wait, true),
+		checkDuration("Visibility", o.Visibility, true),
+	)
+}
+
+func checkDuration(field string, d time.Duration, immediately bool) error {
+	switch {
+	case d >= 0, d == Immediately && immediately:
+		return nil
+	case immediately:
+		return &InvalidError{field, d, "0 or more, or Immediately"}
+	}
+	return &InvalidError{field, d, "0 or more"}
+}
+
+func checkCount(field string, n int64) error {
+	if n < 0 {
+		return &InvalidError{field, n, "0 or more"}
+	}
+	return nil
+}
+
+// checkName holds the name of a queue against what can be printed in one line
+// of a log. SQS's own rules, which are narrower, are for the wire.
+func checkName(name string) error {
+	const allowed = "1 to 255 bytes of UTF-8 without control characters"
+	if name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return &InvalidError{"name", name, allowed}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sizeFunc returns the size function of a body type that has an obvious one, or
+// nil. A type with []byte or string under it, but of its own name, has not.
+func sizeFunc[T any]() func(T) int {
+	for _, f := range []any{
+		func(b []byte) int { return len(b) },
+		func(s string) int { return len(s) },
+	} {
+		if f, ok := f.(func(T) int); ok {
+			return f
+		}
+	}
+	return nil
+}
+
+type jsonCodec[T any] struct{}
+
+func (jsonCodec[T]) Encode(v T) ([]byte, error) { return json.Marshal(v) }
+
+func (jsonCodec[T]) Decode(b []byte) (v T, err error) {
+	err = json.Unmarshal(b, &v)
+	return v, err
+}
+
+type bytesCodec struct{}
+
+func (bytesCodec) Encode(b []byte) ([]byte, error) { return b, nil }
+func (bytesCodec) Decode(b []byte) ([]byte, error) { return b, nil }
+
+type stringCodec struct{}
+
+func (stringCodec) Encode(s string) ([]byte, error) { return []byte(s), nil }
+func (stringCodec) Decode(b []byte) (string, error) { return string(b), nil }
+
+func defaultCodec[T any]() Codec[T] {
+	for _, c := range []any{bytesCodec{}, stringCodec{}} {
+		if c, ok := c.(Codec[T]); ok {
+			return c
+		}
+	}
+	return jsonCodec[T]{}
+}

@@ -1,0 +1,453 @@
+package dabchick
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Queue holds messages with bodies of type T and hands them to receivers. A
+// received message is hidden from others for its visibility timeout; unless it
+// is deleted in that time, it comes up again, for somebody else.
+//
+// Messages are delivered in the order in which they became visible: by being
+// sent, by the end of a delay or a visibility timeout, or by a release. Receivers
+// and senders that wait are served in the order in which they came. At any
+// time at most one receipt can settle a message: the newest.
+//
+// Make a Queue with [New]; the zero Queue is not usable. All methods may be
+// called concurrently. None of them starts a goroutine, and while nobody waits
+// no timer runs either: time is looked at when somebody calls.
+//
+// A queue is kept in the memory of the process, unless Options.Driver puts it
+// in a backend. Where the two differ, the method says so.
+type Queue[T any] struct {
+	name    string
+	epoch   time.Time // instants are counted from here
+	idBase  uint64    // first half of the ids of messages
+	issuer  issuer
+	sizer   func(T) int // may be nil
+	backend *backend[T] // nil for the built-in engine
+	waiters sync.Pool   // of *waiter[T]
+
+	mu sync.Mutex
+
+	// Everything below is guarded by mu. No two queues' locks are ever held at
+	// once, and nothing foreign is called while one is.
+	opts      Options[T] // with defaults filled in
+	core      core[T]
+	receivers line[T]
+	senders   line[T]
+	alarm     alarm
+	paused    bool
+	closed    bool
+	totals    Totals
+	moves     []move[T]  // dead letters to carry over after unlocking
+	events    []Event[T] // to tell after unlocking
+	telling   bool       // somebody is telling events
+}
+
+// New returns an empty queue. The name is for people: it appears in errors,
+// events and the origin of dead letters, and need not be unique. Options out
+// of range give an *InvalidError, and no queue.
+//
+// A queue without a Driver need not be closed to be collected as garbage.
+func New[T any](name string, options Options[T]) (*Queue[T], error) {
+	if err := checkName(name); err != nil {
+		return nil, &opError{"new", name, err}
+	}
+	o, err := options.settled()
+	if err != nil {
+		return nil, &opError{"new", name, err}
+	}
+	q := &Queue[T]{name: name, epoch: time.Now()}
+	var secret [40]byte
+	rand.Read(secret[:]) // does not fail
+	// Version 8 of RFC 9562: random to the first half, a number in the second.
+	q.idBase = binary.BigEndian.Uint64(secret[:])&^0xf000 | 0x8000
+	q.issuer = issuer{key: secret[8:], opaque: o.Driver != nil}
+	q.sizer = o.Size
+	q.opts = o
+	q.core.clear()
+	q.apply()
+	q.alarm.at = never
+	if o.Driver != nil {
+		q.backend = newBackend(q, &o)
+	}
+	return q, nil
+}
+
+// apply gives the core the options that concern it.
+func (q *Queue[T]) apply() {
+	c := &q.core
+	c.visibility = q.opts.VisibilityTimeout
+	c.delay = q.opts.Delay
+	c.maxReceives = int64(q.opts.MaxReceives)
+	c.setRetention(q.opts.Retention)
+}
+
+// Name returns the name given to New.
+func (q *Queue[T]) Name() string { return q.name }
+
+// Options returns the options in force, with defaults filled in.
+func (q *Queue[T]) Options() Options[T] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.opts
+}
+
+// SetOptions replaces the options, all of them: start from what [Queue.Options]
+// returns. An option out of range gives an *InvalidError, and nothing changes.
+// Driver, Codec and Size stay as they were given to New.
+//
+// A visibility timeout applies to later receives and a delay to later sends; a
+// retention, a dead-letter policy and the bounds to what is there as well. A
+// bound below what the queue holds drops nothing.
+func (q *Queue[T]) SetOptions(options Options[T]) error {
+	o, err := options.settled()
+	if err == nil && o.DeadLetter == q {
+		err = &InvalidError{"DeadLetter", q.name, "another queue than this"}
+	}
+	if err == nil && (o.Driver != nil) != (q.backend != nil) {
+		err = &InvalidError{"Driver", o.Driver, "the one that the queue was made with"}
+	}
+	if err != nil {
+		return q.fail("set options", err)
+	}
+	now := q.enter(q.clock())
+	defer q.leave(now)
+	o.Driver, o.Codec, o.Size = q.opts.Driver, q.opts.Codec, q.opts.Size
+	q.opts = o
+	q.apply()
+	return nil
+}
+
+// Send stores a message and returns its id. It returns at once, except when
+// MaxMessages or MaxBytes is reached: then it waits for room until ctx ends,
+// behind those that wait already, or returns ErrFull if FailFast is set.
+//
+// The queue keeps body as it is; the sender must not change any more what it
+// points to. Errors: the context's own, ErrClosed, ErrFull, and an
+// *InvalidError for a body larger than MaxBytes. After an error nothing is
+// stored, unless the queue is on a backend whose answer was lost.
+//
+// It takes O(1), or O(log n) with a delay that is not the queue's own.
+func (q *Queue[T]) Send(ctx context.Context, body T) (ID, error) {
+	return q.send(ctx, body, nil, 0)
+}
+
+// SendWith is Send with options for this message. Besides Send's errors, an
+// option out of range gives an *InvalidError.
+func (q *Queue[T]) SendWith(ctx context.Context, body T, o SendOptions) (ID, error) {
+	if err := o.check(); err != nil {
+		return ID{}, q.fail("send", err)
+	}
+	return q.send(ctx, body, newDetails[T](o), o.Delay)
+}
+
+func (q *Queue[T]) send(ctx context.Context, body T, more *details[T], delay time.Duration) (ID, error) {
+	if err := ctx.Err(); err != nil {
+		return ID{}, err
+	}
+	if q.backend != nil {
+		return q.backend.send(ctx, body, more, delay)
+	}
+	e := entry[T]{body: body, more: more, size: q.size(body, more), delay: delay}
+	now := q.enter(q.clock())
+	err := q.admit(&e, q.senders.n > 0)
+	if err == errWait {
+		s := &sending[T]{entries: []entry[T]{e}, ids: make([]ID, 1)}
+		q.awaitRoom(ctx, now, s)
+		return s.ids[0], q.fail("send", s.failed.first())
+	}
+	var id ID
+	if err == nil {
+		id = q.store(now, &e)
+	}
+	q.leave(now)
+	return id, q.fail("send", err)
+}
+
+// SendBatch stores messages in the order given and returns their ids. Each
+// entry succeeds or fails by itself: if some failed the error is a *BatchError,
+// and their ids are zero. Entries wait for room as in Send, so a batch may be
+// larger than what the queue may hold. A context that had ended before the
+// call gives its error, and nothing is stored.
+//
+// All entries that need not wait are stored under one lock: nothing comes in
+// between. The slice is not kept. It takes the time of so many Sends, less
+// what they spend on locking.
+func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := &sending[T]{entries: make([]entry[T], 0, len(batch)), ids: make([]ID, len(batch))}
+	for i := range batch {
+		o := &batch[i]
+		if err := o.check(); err != nil {
+			s.failed = s.failed.add(i, err)
+			continue
+		}
+		more := newDetails[T](o.SendOptions)
+		s.entries = append(s.entries, entry[T]{i, o.Body, more, q.size(o.Body, more), o.Delay})
+	}
+	if q.backend != nil {
+		q.backend.sendBatch(ctx, s)
+	} else {
+		now := q.enter(q.clock())
+		if q.senders.n == 0 && q.storeAll(now, s) {
+			q.leave(now)
+		} else {
+			q.awaitRoom(ctx, now, s)
+		}
+	}
+	return s.ids, q.failBatch("send batch", s.failed)
+}
+
+// Receive returns the next message, hidden from others for the queue's
+// visibility timeout. It waits for one, behind those that wait already, until
+// ctx ends or the queue is closed; while the queue is paused or MaxInFlight is
+// reached it waits as well.
+//
+// Errors: the context's own, ErrClosed, and with FailFast ErrInFlightLimit.
+// After an error no message was taken: one that was about to be handed over
+// when ctx ended is back in its place, and the delivery does not count.
+//
+// It takes O(1) while timeouts are the queue's own, or else O(log n) in the
+// messages hidden for others. It does not allocate, even when it waits.
+func (q *Queue[T]) Receive(ctx context.Context) (Message[T], error) {
+	if err := ctx.Err(); err != nil {
+		return Message[T]{}, err
+	}
+	var m Message[T]
+	if q.backend != nil {
+		ms, err := q.backend.receive(ctx, ReceiveOptions{Max: 1, Wait: Forever})
+		if err == nil {
+			m = ms[0]
+		}
+		return m, err
+	}
+	for {
+		now := q.enter(q.clock())
+		switch _, err := q.takeNext(now, &m, 0); err {
+		case nil:
+			q.leave(now)
+			return m, nil
+		case errAgain:
+			q.leave(now)
+		case errWait:
+			w := q.newWaiter()
+			err := q.awaitMessages(ctx, now, w, Forever)
+			if err == nil {
+				m = w.got[0]
+			}
+			q.doneWaiting(w)
+			return m, q.fail("receive", err)
+		default:
+			q.leave(now)
+			return m, q.fail("receive", err)
+		}
+	}
+}
+
+// TryReceive returns the next message if there is one that can be delivered
+// now, and whether there was. It never waits, except for the answer of a
+// backend, whose errors it takes for "none".
+func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
+	if q.backend != nil {
+		ms, err := q.backend.receive(context.Background(), ReceiveOptions{Max: 1, Wait: Immediately})
+		if err != nil || len(ms) == 0 {
+			return m, false
+		}
+		return ms[0], true
+	}
+	for {
+		now := q.enter(q.clock())
+		_, err := q.takeNext(now, &m, 0)
+		if err == errWait {
+			q.totals.EmptyReceives++
+		}
+		q.leave(now)
+		if err != errAgain {
+			return m, err == nil
+		}
+	}
+}
+
+// ReceiveBatch returns up to o.Max messages as soon as there is one, waiting
+// for it no longer than o.Wait. It does not wait for a batch to fill. When
+// nothing came it returns an empty slice and no error. Messages that need not
+// be waited for are taken under one lock, so they are next to each other.
+//
+// Errors are those of Receive, and an *InvalidError for options out of range.
+func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
+	if err := o.check(); err != nil {
+		return nil, q.fail("receive", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.Max == 0 {
+		o.Max = 1
+	}
+	if q.backend != nil {
+		return q.backend.receive(ctx, o)
+	}
+	for {
+		now := q.enter(q.clock())
+		var ms []Message[T]
+		err := q.mayTake(now)
+		if err == nil {
+			ms, _, err = q.takeFrom(now, nil, nil, o.Max, o.Visibility)
+		}
+		switch err {
+		case errAgain:
+			q.leave(now)
+			continue
+		case errWait:
+			err = nil
+			if wait := q.wait(o); wait > 0 {
+				w := q.newWaiter()
+				w.most, w.visibility, w.got, w.was = o.Max, o.Visibility, nil, nil
+				err = q.awaitMessages(ctx, now, w, wait)
+				ms = w.got
+				q.doneWaiting(w)
+				return ms, q.fail("receive", err)
+			}
+			q.totals.EmptyReceives++
+		}
+		q.leave(now)
+		return ms, q.fail("receive", err)
+	}
+}
+
+// wait returns how long a receive waits. It needs the lock.
+func (q *Queue[T]) wait(o ReceiveOptions) time.Duration {
+	if o.Wait == 0 {
+		return q.opts.ReceiveWait
+	}
+	return max(o.Wait, 0)
+}
+
+// Messages returns an iterator that receives one message after the other, each
+// when the loop asks for it. Breaking out of the loop loses nothing, since
+// nothing is fetched ahead. When Receive fails, the iterator yields its error
+// once, with a zero Message, and ends.
+func (q *Queue[T]) Messages(ctx context.Context) iter.Seq2[Message[T], error] {
+	return func(yield func(Message[T], error) bool) {
+		for {
+			m, err := q.Receive(ctx)
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Purge removes all messages, in flight and delayed ones too, and returns how
+// many. It takes O(1). Receivers go on waiting, and senders that waited for
+// room have it. A backend may not know how many, and then returns 0.
+func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if q.backend != nil {
+		return q.backend.purge(ctx)
+	}
+	now := q.enter(q.clock())
+	defer q.leave(now)
+	if q.closed {
+		return 0, q.fail("purge", ErrClosed)
+	}
+	// A message that is on its way to another queue is counted there, or
+	// when it comes back and has no place any more.
+	n := q.core.len() - q.core.counts[moving]
+	q.core.clear()
+	q.totals.Purged += uint64(n)
+	q.note(now, Purged, 0, nil).Count = n
+	return n, nil
+}
+
+// Pause stops deliveries: receivers wait, and TryReceive has nothing. Sends
+// and settling go on, and so does time. It concerns this Queue only, not
+// others on the same backend.
+func (q *Queue[T]) Pause() { q.setPaused(true, Paused) }
+
+// Resume takes deliveries up again.
+func (q *Queue[T]) Resume() { q.setPaused(false, Resumed) }
+
+func (q *Queue[T]) setPaused(paused bool, kind EventKind) {
+	now := q.enter(q.clock())
+	defer q.leave(now)
+	if q.paused != paused {
+		q.paused = paused
+		q.note(now, kind, 0, nil)
+	}
+	if q.backend != nil {
+		q.backend.setPaused(paused)
+	}
+}
+
+// Close ends the queue's service. Calls that wait return ErrClosed at once, and
+// so does every later Send, Receive, Purge and Redrive; TryReceive has nothing.
+// What is in flight can still be settled, and Stats and Peek tell what is left,
+// so that a program can finish what it holds and say what it leaves behind. The
+// messages go with the queue. On a backend, Close closes the driver: the
+// messages stay there, and settling ends too.
+//
+// A second Close does nothing and returns nil.
+func (q *Queue[T]) Close() error {
+	now := q.enter(q.clock())
+	if q.closed {
+		q.leave(now)
+		return nil
+	}
+	q.closed = true
+	for _, l := range []*line[T]{&q.receivers, &q.senders} {
+		for l.head != nil {
+			q.wake(l, ErrClosed)
+		}
+	}
+	q.note(now, Closed, 0, nil)
+	q.leave(now)
+	if q.backend != nil {
+		return q.fail("close", q.backend.close())
+	}
+	return nil
+}
+
+// time returns an instant of the core as a time.
+func (q *Queue[T]) time(at int64) time.Time { return q.epoch.Add(time.Duration(at)) }
+
+// instant is the reverse of time. The zero Time is never.
+func (q *Queue[T]) instant(t time.Time) int64 {
+	if t.IsZero() {
+		return never
+	}
+	return int64(t.Sub(q.epoch))
+}
+
+// clock reads the time: nanoseconds since the queue was made, by the monotonic
+// clock, so that changes of the wall clock do not matter.
+func (q *Queue[T]) clock() int64 { return int64(time.Since(q.epoch)) }
+
+// fail puts the operation and the queue before an error. The error of a
+// context stays bare.
+func (q *Queue[T]) fail(op string, err error) error {
+	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
+		return err
+	}
+	return &opError{op, q.name, err}
+}
+
+func (q *Queue[T]) failBatch(op string, err *BatchError) error {
+	if err == nil {
+		return nil
+	}
+	slices.SortFunc(err.Failed, func(a, b EntryError) int { return a.Index - b.Index })
+	return q.fail(op, err)
+}

@@ -1,0 +1,151 @@
+package dabchick
+
+import (
+	"context"
+	"time"
+)
+
+// Delete removes the messages that the receipts name, for good: the work is
+// done. Each receipt is good until its message is received again, also after
+// its visibility timeout. Deleting a message that is gone already is no error.
+//
+// With one receipt the error is ErrReceiptSuperseded if the message was
+// received again since, or ErrReceiptInvalid if this queue never gave out the
+// receipt; the message is left alone. With several, each is carried out by
+// itself, and the error is a *BatchError.
+//
+// It takes O(1) for messages hidden with the queue's own timeout, or O(log n)
+// in the messages hidden for others. The built-in engine never waits, does not
+// look at ctx (work that was done should not be done again because a program
+// ends), and works on a closed queue too.
+func (q *Queue[T]) Delete(ctx context.Context, receipts ...Receipt) error {
+	return q.settle(ctx, opDelete, receipts, 0)
+}
+
+// ChangeVisibility hides the messages that the receipts name for d from now,
+// whatever was left before; d may be shorter, and 0 or Immediately makes them
+// visible. The new timeout is for these deliveries only, and may be changed any
+// number of times.
+//
+// With one receipt the error is ErrReceiptExpired if the timeout has passed or
+// the message was released; ErrReceiptSuperseded if the message was received
+// again since; ErrMessageGone; ErrReceiptInvalid; or an *InvalidError for a
+// negative d. Nothing has changed then. With several, each is carried out by
+// itself, and the error is a *BatchError.
+//
+// It takes O(log n) in the messages that were given timeouts of their own. As
+// for ctx and a closed queue, see Delete.
+func (q *Queue[T]) ChangeVisibility(ctx context.Context, d time.Duration, receipts ...Receipt) error {
+	return q.settle(ctx, opChange, receipts, d)
+}
+
+// ParseReceipt reads the text form of a receipt. A text that is not one of this
+// queue's gives ErrReceiptInvalid. On a backend every text but "" is taken: it
+// is the backend that knows, when the receipt is used.
+func (q *Queue[T]) ParseReceipt(handle string) (Receipt, error) {
+	r, ok := q.issuer.parse(handle)
+	if !ok {
+		return Receipt{}, q.fail("parse receipt", ErrReceiptInvalid)
+	}
+	return r, nil
+}
+
+// A settling is what a receiver does with a message.
+type settling string
+
+const (
+	opDelete  settling = "delete"
+	opChange  settling = "change visibility"
+	opRelease settling = "release"
+)
+
+func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, d time.Duration) error {
+	if len(receipts) == 1 {
+		return q.settleOne(ctx, op, receipts[0], d)
+	}
+	if err := checkTimeout(d); err != nil {
+		return q.fail(string(op), err)
+	}
+	if q.backend != nil {
+		return q.backend.settle(ctx, op, receipts, d)
+	}
+	var failed *BatchError
+	now := q.enter(q.clock())
+	for i, r := range receipts {
+		failed = failed.add(i, q.settleLocked(now, op, r, d))
+	}
+	q.leave(now)
+	return q.failBatch(string(op), failed)
+}
+
+func (q *Queue[T]) settleOne(ctx context.Context, op settling, r Receipt, d time.Duration) error {
+	if err := checkTimeout(d); err != nil {
+		return q.fail(string(op), err)
+	}
+	if q.backend != nil {
+		return q.backend.settleOne(ctx, op, r, d)
+	}
+	var now int64
+	if op == opDelete {
+		now = q.enterUntimed()
+	} else {
+		now = q.enter(q.clock())
+	}
+	err := q.settleLocked(now, op, r, d)
+	q.leave(now)
+	return q.fail(string(op), err)
+}
+
+// settleLocked settles one delivery. It needs the lock.
+func (q *Queue[T]) settleLocked(now int64, op settling, r Receipt, d time.Duration) error {
+	c := &q.core
+	m, err := q.holding(r)
+	if err != nil {
+		if op == opDelete && err == ErrMessageGone {
+			return nil
+		}
+		return err
+	}
+	if op == opDelete {
+		q.totals.Deleted++
+		if q.listening() {
+			q.note(now, Deleted, r.slot, m)
+		}
+		c.drop(r.slot, m)
+		return nil
+	}
+	if !m.held(now) {
+		return ErrReceiptExpired
+	}
+	c.lift(r.slot, m)
+	kind := Extended
+	if d > 0 {
+		c.hide(now, r.slot, m, d, inFlight, runOther)
+	} else {
+		c.show(now, r.slot, m)
+		kind = Released
+	}
+	if q.listening() {
+		q.note(now, kind, r.slot, m)
+	}
+	return nil
+}
+
+// holding returns the message of which r names the latest delivery, or what is
+// wrong with r. It needs the lock.
+func (q *Queue[T]) holding(r Receipt) (*meta, error) {
+	if r.issuer != &q.issuer {
+		return nil, ErrReceiptInvalid
+	}
+	switch m, standing := q.core.find(r); standing {
+	case newest:
+		return m, nil
+	case superseded:
+		return nil, ErrReceiptSuperseded
+	case gone:
+		return nil, ErrMessageGone
+	}
+	return nil, ErrReceiptInvalid
+}
+
+func checkTimeout(d time.Duration) error { return checkDuration("visibility timeout", d, true) }

@@ -1,0 +1,204 @@
+package dabchick
+
+// A slab keeps the metadata of messages in chunks that never move, so that a
+// slot number stays good for as long as its message lives. It holds no
+// pointers: however many messages it holds, the garbage collector has nothing
+// to visit in it.
+//
+// Slot 0 is never handed out; it stands for "none" in every link.
+type slab struct {
+	chunks []*chunk // nil where a chunk was given back
+	spare  []uint32 // numbers of the chunks that were given back
+	open   uint32   // first chunk with room, plus one
+	empty  int      // chunks that hold nothing; at most one is kept
+}
+
+const (
+	chunkBits = 8
+	chunkSize = 1 << chunkBits
+	maxChunks = 1 << (32 - chunkBits)
+)
+
+type chunk struct {
+	meta  [chunkSize]meta
+	free  uint32 // freed slots, chained by links[placed].next
+	fresh uint32 // slots from here on were never used
+	live  uint32
+	// Neighbours among the chunks with room, each plus one.
+	prev, next uint32
+}
+
+// meta is what the core knows of a message apart from its contents.
+// Instants are nanoseconds since the queue was made.
+type meta struct {
+	at       int64  // hidden until then, or visible since then
+	place    uint64 // breaks ties of at; drawn anew whenever the message is placed
+	seq      uint64 // number of the send; names the message; 0 in a free slot
+	sentAt   int64
+	firstAt  int64 // instant of the first receive, or never
+	size     int64
+	receives int64   // deliveries by this queue; with seq it names a delivery
+	links    [2]link // neighbours in a list of each kind
+	state    state
+	home     home // the container that holds it by visibility
+	moved    bool // came here as a dead letter
+	stay     bool // the dead-letter queue refused it: deliver it once more
+}
+
+type link struct{ prev, next uint32 }
+
+// The kinds of lists that a message can be in, one of each at a time.
+const (
+	placed  = iota // by visibility
+	arrived        // by arrival in this queue
+)
+
+func (s *slab) at(slot uint32) *meta {
+	return &s.chunks[slot>>chunkBits].meta[slot%chunkSize]
+}
+
+// lookup is at for a slot number that comes from outside. It returns nil when
+// no such slot exists.
+func (s *slab) lookup(slot uint32) *meta {
+	if n := slot >> chunkBits; int(n) >= len(s.chunks) || s.chunks[n] == nil {
+		return nil
+	}
+	return s.at(slot)
+}
+
+// full says whether every slot number is taken.
+func (s *slab) full() bool {
+	return s.open == 0 && len(s.chunks) == maxChunks && len(s.spare) == 0
+}
+
+// alloc returns a free slot. The caller fills the whole of its meta.
+func (s *slab) alloc() uint32 {
+	if s.open == 0 {
+		s.grow()
+	}
+	n := s.open - 1
+	c := s.chunks[n]
+	slot := c.free
+	if slot != 0 {
+		c.free = c.meta[slot%chunkSize].links[placed].next
+	} else {
+		slot = n<<chunkBits | c.fresh
+		c.fresh++
+	}
+	if c.live == 0 {
+		s.empty--
+	}
+	c.live++
+	if c.free == 0 && c.fresh == chunkSize {
+		s.close(n)
+	}
+	return slot
+}
+
+// release takes a slot back. It reports whether the chunk of the slot went
+// with it, which happens when a second chunk falls empty.
+func (s *slab) release(slot uint32) bool {
+	n := slot >> chunkBits
+	c := s.chunks[n]
+	m := &c.meta[slot%chunkSize]
+	m.seq, m.state = 0, free
+	if c.free == 0 && c.fresh == chunkSize {
+		s.reopen(n)
+	}
+	m.links[placed].next = c.free
+	c.free = slot
+	c.live--
+	if c.live > 0 {
+		return false
+	}
+	if s.empty == 1 {
+		s.close(n)
+		s.chunks[n] = nil
+		s.spare = append(s.spare, n)
+		return true
+	}
+	s.empty++
+	return false
+}
+
+func (s *slab) grow() {
+	c := new(chunk)
+	var n uint32
+	if last := len(s.spare) - 1; last >= 0 {
+		n = s.spare[last]
+		s.spare = s.spare[:last]
+		s.chunks[n] = c
+	} else {
+		n = uint32(len(s.chunks))
+		s.chunks = append(s.chunks, c)
+	}
+	if n == 0 {
+		c.fresh = 1
+	}
+	s.empty++
+	s.reopen(n)
+}
+
+// reopen puts chunk n first among those with room.
+func (s *slab) reopen(n uint32) {
+	c := s.chunks[n]
+	c.prev, c.next = 0, s.open
+	if s.open != 0 {
+		s.chunks[s.open-1].prev = n + 1
+	}
+	s.open = n + 1
+}
+
+// close takes chunk n out of those with room.
+func (s *slab) close(n uint32) {
+	c := s.chunks[n]
+	if c.prev != 0 {
+		s.chunks[c.prev-1].next = c.next
+	} else {
+		s.open = c.next
+	}
+	if c.next != 0 {
+		s.chunks[c.next-1].prev = c.prev
+	}
+}
+
+// A list is a chain of slots through the links of one kind. Its zero value,
+// with the kind set, is empty.
+type list struct {
+	kind       int
+	head, tail uint32
+}
+
+func (l *list) append(s *slab, slot uint32, m *meta) { l.insertAfter(s, l.tail, slot, m) }
+
+// insertAfter puts slot behind the member after, or first if after is 0.
+func (l *list) insertAfter(s *slab, after, slot uint32, m *meta) {
+	next := l.head
+	if after != 0 {
+		a := &s.at(after).links[l.kind]
+		next = a.next
+		a.next = slot
+	} else {
+		l.head = slot
+	}
+	if next != 0 {
+		s.at(next).links[l.kind].prev = slot
+	} else {
+		l.tail = slot
+	}
+	m.links[l.kind] = link{after, next}
+}
+
+func (l *list) remove(s *slab, m *meta) {
+	k := m.links[l.kind]
+	if k.prev != 0 {
+		s.at(k.prev).links[l.kind].next = k.next
+	} else {
+		l.head = k.next
+	}
+	if k.next != 0 {
+		s.at(k.next).links[l.kind].prev = k.prev
+	} else {
+		l.tail = k.prev
+	}
+}

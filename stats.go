@@ -1,0 +1,142 @@
+package dabchick
+
+import (
+	"context"
+	"time"
+)
+
+// Stats are figures of a queue at one instant. Those of the built-in engine
+// are exact and belong together.
+type Stats struct {
+	Visible  int // messages waiting to be received
+	InFlight int // received, and neither settled nor timed out
+	Delayed  int // in the delay that they were sent with
+
+	// Bytes is the sum of the sizes of all messages; see Options.Size.
+	Bytes int64
+	// OldestAge is how long the oldest message has been in this queue, in
+	// whatever state; 0 if there is none. In a dead-letter queue it counts
+	// from the move.
+	OldestAge time.Duration
+
+	WaitingReceivers int // calls that wait for a message
+	WaitingSenders   int // calls that wait for room
+
+	Paused bool
+	Closed bool
+
+	// Totals count since the queue was made.
+	Totals
+}
+
+// Totals count what has happened to the messages of a queue since it was made.
+// A queue on a backend counts what went through its own calls.
+//
+// Sent + Arrived = Deleted + Expired + Purged + DeadLettered + Redriven + what
+// is still there.
+type Totals struct {
+	Sent          uint64 // stored by a send or a redrive
+	Arrived       uint64 // came as dead letters
+	Received      uint64 // deliveries
+	EmptyReceives uint64 // receives that returned no message and no error
+	Deleted       uint64
+	Expired       uint64 // past their retention
+	Purged        uint64
+	DeadLettered  uint64 // moved to the dead-letter queue
+	Redriven      uint64 // moved to another queue by Redrive
+}
+
+// add counts n events of a kind. The zero kind is an empty receive.
+func (t *Totals) add(kind EventKind, n int) {
+	switch kind {
+	case 0:
+		t.EmptyReceives += uint64(n)
+	case Sent:
+		t.Sent += uint64(n)
+	case Arrived:
+		t.Arrived += uint64(n)
+	case Received:
+		t.Received += uint64(n)
+	case Deleted:
+		t.Deleted += uint64(n)
+	case Purged:
+		t.Purged += uint64(n)
+	case DeadLettered:
+		t.DeadLettered += uint64(n)
+	case Redriven:
+		t.Redriven += uint64(n)
+	}
+}
+
+// noticed is how many messages are moved under the lock before others get a
+// turn.
+const noticed = 1024
+
+// Stats returns the figures of the queue. The built-in engine never blocks and
+// returns no error. It takes O(1), and once for each message that came up
+// since it was last asked, without holding others up for that.
+func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
+	if q.backend != nil {
+		return q.backend.stats(ctx)
+	}
+	now := q.enter(q.clock())
+	for n := 1; q.surface(now); n++ {
+		if n%noticed == 0 {
+			q.leave(now)
+			now = q.enter(now)
+		}
+	}
+	c := &q.core
+	s := Stats{
+		Visible:          c.counts[visible],
+		InFlight:         c.counts[inFlight] + c.counts[moving],
+		Delayed:          c.counts[delayed],
+		Bytes:            c.bytes,
+		WaitingReceivers: q.receivers.n,
+		WaitingSenders:   q.senders.n,
+		Paused:           q.paused,
+		Closed:           q.closed,
+		Totals:           q.totals,
+	}
+	if at, ok := c.oldest(); ok {
+		s.OldestAge = time.Duration(now - at)
+	}
+	q.leave(now)
+	return s, nil
+}
+
+// Peek returns up to n messages without receiving them: first what is visible,
+// in the order in which it will be delivered, then what is hidden, in the
+// order in which it will come up. The messages have no receipts.
+//
+// It takes O(n) under the lock. A queue on a backend returns an error that is
+// errors.ErrUnsupported.
+func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
+	if n < 1 {
+		return nil, q.fail("peek", &InvalidError{"n", n, "at least 1"})
+	}
+	if q.backend != nil {
+		return nil, q.fail("peek", errPeek)
+	}
+	now := q.enter(q.clock())
+	defer q.leave(now)
+	c := &q.core
+	var slots []uint32
+	for slot := c.ready.head; slot != 0 && len(slots) < n; slot = c.slab.at(slot).links[placed].next {
+		slots = append(slots, slot)
+	}
+	slots = append(slots, c.hidden.list(n-len(slots))...)
+	messages := make([]Message[T], len(slots))
+	for i, slot := range slots {
+		m := c.slab.at(slot)
+		q.fill(&messages[i], slot, m)
+		messages[i].Receipt = Receipt{}
+		switch {
+		case m.state == visible || m.at <= now:
+			messages[i].State = Visible
+		case m.state == delayed:
+			messages[i].State = Delayed
+		}
+	}
+	return messages, nil
+}

@@ -1,0 +1,418 @@
+package dabchick
+
+import (
+	"math"
+	"time"
+
+	"github.com/google/btree"
+)
+
+// A core is a queue without locks, clocks and waiting: the messages, when each
+// may be delivered, and which delivery may still settle it. Every method that
+// depends on time takes now, which the caller gets from advance.
+//
+// What always holds:
+//
+//   - A message is in exactly one place by visibility: in ready, in hidden, or
+//     nowhere while it is being moved to another queue.
+//   - ready holds visible messages only, in the order in which they became so:
+//     by (at, place), strictly rising.
+//   - hidden holds what is in flight or delayed, overdue or not, and what
+//     became visible while something overdue stood there, by (at, place). What
+//     is overdue in it comes after all of ready.
+//   - So the next message to deliver is the first of ready, or else the first
+//     of hidden if its instant has come, and nothing has to be done at the
+//     instant when a timeout ends.
+//   - counts tells how many messages are in each state as last noticed. Those
+//     that came up unnoticed are the overdue ones in hidden; surface notices.
+//   - A message is in arrivals, or in transfers if it came as a dead letter,
+//     and there in order of arrival.
+//   - (seq, receives) names one delivery for ever: seq is never used again, and
+//     receives only grows once a delivery was handed out.
+type core[T any] struct {
+	slab  slab
+	cells []*[chunkSize]cell[T]
+
+	ready  list
+	hidden index
+
+	arrivals  list               // sent here, so in order of sentAt too
+	transfers list               // moved here as dead letters
+	bySent    *btree.BTreeG[key] // the transfers by the sentAt that they brought along
+	expiry    int64              // nothing passes its retention before this instant
+
+	counts [states]int
+	bytes  int64  // sum of sizes
+	now    int64  // the latest instant seen
+	drawn  uint64 // the last number given out as seq or place
+
+	visibility  time.Duration
+	delay       time.Duration
+	retention   time.Duration
+	maxReceives int64 // 0 without a dead-letter queue
+}
+
+// A cell is the part of a message that holds pointers.
+type cell[T any] struct {
+	body T
+	more *details[T]
+}
+
+// details holds what most messages do not have. It is not changed once its
+// message is in a queue.
+type details[T any] struct {
+	attributes map[string]Attribute
+	trace      string
+	group      string
+
+	// For a dead letter only.
+	id        ID
+	origin    *Origin
+	from      *Queue[T] // where Redrive takes it back to; nil if unknown
+	earlier   int64     // receives in the queues that it came through
+	arrivedAt int64
+}
+
+type state uint8
+
+const (
+	free state = iota
+	visible
+	inFlight
+	delayed
+	moving // on its way into another queue
+	states
+)
+
+const never = math.MinInt64
+
+// after returns the instant d after now, or the last one there is.
+func after(now int64, d time.Duration) int64 {
+	if t := now + int64(d); t >= now {
+		return t
+	}
+	return math.MaxInt64
+}
+
+// clear empties the core and makes it ready for use. The numbers and the time
+// go on, so that receipts from before stay recognisable.
+func (c *core[T]) clear() {
+	c.slab = slab{}
+	c.cells = nil
+	c.ready = list{kind: placed}
+	c.hidden = newIndex(&c.slab)
+	c.arrivals = list{kind: arrived}
+	c.transfers = list{kind: arrived}
+	c.bySent = newTree()
+	c.expiry = math.MaxInt64
+	c.counts = [states]int{}
+	c.bytes = 0
+}
+
+// advance takes note of the time and returns it. A reading that another caller
+// has overtaken on the way to the lock counts as the later one: time does not
+// run backwards in a core.
+func (c *core[T]) advance(now int64) int64 {
+	c.now = max(c.now, now)
+	return c.now
+}
+
+func (c *core[T]) draw() uint64 {
+	c.drawn++
+	return c.drawn
+}
+
+func (c *core[T]) len() int {
+	return c.counts[visible] + c.counts[inFlight] + c.counts[delayed] + c.counts[moving]
+}
+
+func (c *core[T]) cell(slot uint32) *cell[T] {
+	return &c.cells[slot>>chunkBits][slot%chunkSize]
+}
+
+// add stores a message that is sent now and returns its slot. A delay of 0
+// means the queue's own. O(1) for that and for no delay, else O(log n).
+func (c *core[T]) add(now int64, body T, more *details[T], size int64, delay time.Duration) uint32 {
+	slot, m := c.insert(now, body, more, size)
+	c.arrivals.append(&c.slab, slot, m)
+	run := runOther
+	if delay == 0 {
+		delay, run = c.delay, runDelay
+	}
+	if delay <= 0 {
+		c.show(now, slot, m)
+	} else {
+		c.hide(now, slot, m, delay, delayed, run)
+	}
+	return slot
+}
+
+// transfer stores a dead letter, which keeps the instants of its sending and
+// first receive. more says the rest of its history. O(log n) in dead letters.
+func (c *core[T]) transfer(now int64, body T, more *details[T], size, sentAt, firstAt int64) uint32 {
+	slot, m := c.insert(sentAt, body, more, size)
+	m.firstAt = firstAt
+	m.moved = true
+	c.transfers.append(&c.slab, slot, m)
+	c.bySent.ReplaceOrInsert(key{m.sentAt, m.seq, slot})
+	c.show(now, slot, m)
+	return slot
+}
+
+func (c *core[T]) insert(sentAt int64, body T, more *details[T], size int64) (uint32, *meta) {
+	slot := c.slab.alloc()
+	n := int(slot >> chunkBits)
+	if n == len(c.cells) {
+		c.cells = append(c.cells, nil)
+	}
+	if c.cells[n] == nil {
+		c.cells[n] = new([chunkSize]cell[T])
+	}
+	e := &c.cells[n][slot%chunkSize]
+	e.body, e.more = body, more
+	m := c.slab.at(slot)
+	*m = meta{seq: c.draw(), sentAt: sentAt, firstAt: never, size: size, home: nowhere}
+	c.counts[free]++ // balanced by the state that the caller gives it
+	c.bytes += size
+	c.expiry = min(c.expiry, after(sentAt, c.retention))
+	return slot, m
+}
+
+// drop removes a message for good.
+func (c *core[T]) drop(slot uint32, m *meta) {
+	c.lift(slot, m)
+	if m.moved {
+		c.transfers.remove(&c.slab, m)
+		c.bySent.Delete(key{m.sentAt, m.seq, slot})
+	} else {
+		c.arrivals.remove(&c.slab, m)
+	}
+	c.counts[m.state]--
+	c.bytes -= m.size
+	*c.cell(slot) = cell[T]{}
+	if c.slab.release(slot) {
+		c.cells[slot>>chunkBits] = nil
+	}
+}
+
+func (c *core[T]) set(m *meta, s state) {
+	c.counts[m.state]--
+	c.counts[s]++
+	m.state = s
+}
+
+// lift takes a message out of its place by visibility.
+func (c *core[T]) lift(slot uint32, m *meta) {
+	switch m.home {
+	case nowhere:
+	case inReady:
+		c.ready.remove(&c.slab, m)
+	default:
+		c.hidden.remove(slot, m)
+	}
+	m.home = nowhere
+}
+
+// show makes a lifted message visible from now, behind all that are visible.
+func (c *core[T]) show(now int64, slot uint32, m *meta) {
+	m.at, m.place = now, c.draw()
+	c.set(m, visible)
+	if c.hidden.due(now) != 0 {
+		c.hidden.push(runArrival, slot, m)
+		return
+	}
+	m.home = inReady
+	c.ready.append(&c.slab, slot, m)
+}
+
+// hide makes a lifted message come up d from now.
+func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state, run home) {
+	m.at, m.place = after(now, d), c.draw()
+	c.set(m, s)
+	c.hidden.push(run, slot, m)
+}
+
+// next returns the slot of the message to deliver now, or 0.
+func (c *core[T]) next(now int64) uint32 {
+	if c.ready.head != 0 {
+		return c.ready.head
+	}
+	return c.hidden.due(now)
+}
+
+// soonest returns the next instant at which a hidden message comes up.
+func (c *core[T]) soonest() int64 {
+	if slot := c.hidden.first(); slot != 0 {
+		return c.slab.at(slot).at
+	}
+	return math.MaxInt64
+}
+
+// surface notices the first of the messages that came up unnoticed, and moves
+// it to ready. It returns its slot, or 0, and the state that it came from.
+func (c *core[T]) surface(now int64) (uint32, state) {
+	slot := c.hidden.due(now)
+	if slot == 0 {
+		return 0, free
+	}
+	m := c.slab.at(slot)
+	was := m.state
+	c.lift(slot, m)
+	c.set(m, visible)
+	m.home = inReady
+	c.ready.append(&c.slab, slot, m)
+	return slot, was
+}
+
+// spent says whether a message has had its last delivery from this queue.
+func (c *core[T]) spent(m *meta) bool {
+	return c.maxReceives > 0 && m.receives >= c.maxReceives && !m.stay
+}
+
+// seen says where a message was before it was taken from its place.
+type seen struct {
+	at    int64
+	place uint64
+	first bool // it had never been received
+}
+
+// deliver counts a delivery of the message that next returned, and hides it
+// for d, or for the queue's own timeout if d is 0.
+func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen {
+	was := seen{m.at, m.place, m.firstAt == never}
+	c.lift(slot, m)
+	m.receives++
+	m.stay = false
+	if was.first {
+		m.firstAt = now
+	}
+	run := runOther
+	if d == 0 {
+		d, run = c.visibility, runTimeout
+	}
+	if d <= 0 {
+		c.show(now, slot, m)
+	} else {
+		c.hide(now, slot, m, d, inFlight, run)
+	}
+	return was
+}
+
+// undeliver puts a message back as if the delivery had not been.
+func (c *core[T]) undeliver(slot uint32, m *meta, was seen) {
+	c.lift(slot, m)
+	m.receives--
+	if was.first {
+		m.firstAt = never
+	}
+	c.putBack(slot, m, was)
+}
+
+// detach takes a message out for a move to another queue. It counts as in
+// flight until it is dropped or put back.
+func (c *core[T]) detach(slot uint32, m *meta) seen {
+	was := seen{at: m.at, place: m.place}
+	c.lift(slot, m)
+	c.set(m, moving)
+	return was
+}
+
+// putBack returns a message that next had given to the place that it had. Only
+// messages that were taken before it, and put back too, can stand before it:
+// those are the ones that the loop passes.
+func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
+	m.at, m.place = was.at, was.place
+	c.set(m, visible)
+	prev := uint32(0)
+	for next := c.ready.head; next != 0; {
+		n := c.slab.at(next)
+		if n.at > m.at || n.at == m.at && n.place > m.place {
+			break
+		}
+		prev, next = next, n.links[placed].next
+	}
+	m.home = inReady
+	c.ready.insertAfter(&c.slab, prev, slot, m)
+}
+
+// A standing is what a receipt is worth.
+type standing uint8
+
+const (
+	newest     standing = iota // names the latest delivery of a message that is here
+	superseded                 // the message was delivered again since
+	gone                       // the message is not here any more
+	unknown                    // no such delivery was ever made
+)
+
+func (c *core[T]) find(r Receipt) (*meta, standing) {
+	if r.seq == 0 || r.seq > c.drawn {
+		return nil, unknown
+	}
+	m := c.slab.lookup(r.slot)
+	switch {
+	case m == nil || m.seq != r.seq || m.state == moving:
+		return nil, gone
+	case uint32(m.receives) == r.nth:
+		return m, newest
+	case uint32(m.receives) < r.nth:
+		return nil, unknown
+	}
+	return nil, superseded
+}
+
+// held says whether a message is in flight now: what a receipt is good for
+// beyond deleting.
+func (m *meta) held(now int64) bool { return m.state == inFlight && m.at > now }
+
+// expired returns the slot of a message that is past its retention, or 0. It
+// costs one comparison while there is none.
+func (c *core[T]) expired(now int64) uint32 {
+	if now <= c.expiry {
+		return 0
+	}
+	slot := c.arrivals.head
+	c.expiry = math.MaxInt64
+	if slot != 0 {
+		c.expiry = after(c.slab.at(slot).sentAt, c.retention)
+	}
+	if k, ok := c.bySent.Min(); ok {
+		if t := after(k.at, c.retention); t < c.expiry {
+			slot, c.expiry = k.slot, t
+		}
+	}
+	if now <= c.expiry {
+		return 0
+	}
+	return slot
+}
+
+// setRetention changes the retention of all messages.
+func (c *core[T]) setRetention(d time.Duration) {
+	c.retention = d
+	c.expiry = math.MinInt64
+}
+
+// oldest returns the instant at which the longest-standing message arrived.
+func (c *core[T]) oldest() (at int64, ok bool) {
+	at = math.MaxInt64
+	if slot := c.arrivals.head; slot != 0 {
+		at, ok = c.slab.at(slot).sentAt, true
+	}
+	if slot := c.transfers.head; slot != 0 {
+		at, ok = min(at, c.cell(slot).more.arrivedAt), true
+	}
+	return at, ok
+}
+
+// keep returns a detached message to the receiver that holds it until an
+// instant, or makes it visible if that has passed.
+func (c *core[T]) keep(now int64, slot uint32, m *meta, until int64) {
+	if until <= now {
+		c.show(now, slot, m)
+		return
+	}
+	m.at, m.place = until, c.draw()
+	c.set(m, inFlight)
+	c.hidden.push(runOther, slot, m)
+}

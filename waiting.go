@@ -1,0 +1,492 @@
+package dabchick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// A waiter is a call that waits: a receive for messages, or a send for room.
+// Somebody else does its work under the lock, then wakes it, so that order of
+// arrival is kept and nobody is woken for nothing.
+type waiter[T any] struct {
+	prev, next *waiter[T]
+	waiting    bool          // stands in a line
+	woken      chan struct{} // gets one value when it left the line by another's hand
+	err        error         // why nothing came
+
+	// A receive.
+	most       int
+	visibility time.Duration
+	got        []Message[T]
+	was        []seen // where each of got was before
+	oneGot     [1]Message[T]
+	oneWas     [1]seen
+
+	// A send.
+	sending *sending[T]
+}
+
+// A line is waiters in order of arrival.
+type line[T any] struct {
+	head, tail *waiter[T]
+	n          int
+}
+
+func (l *line[T]) join(w *waiter[T]) {
+	w.waiting = true
+	w.prev, w.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = w
+	} else {
+		l.head = w
+	}
+	l.tail = w
+	l.n++
+}
+
+func (l *line[T]) quit(w *waiter[T]) {
+	w.waiting = false
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.head = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.tail = w.prev
+	}
+	w.prev, w.next = nil, nil
+	l.n--
+}
+
+// wake takes the first of a line out of it and lets it run. It needs the lock.
+func (q *Queue[T]) wake(l *line[T], err error) {
+	w := l.head
+	l.quit(w)
+	w.err = err
+	w.woken <- struct{}{}
+}
+
+// newWaiter returns a waiter for one message with the queue's own timeout.
+func (q *Queue[T]) newWaiter() *waiter[T] {
+	w, _ := q.waiters.Get().(*waiter[T])
+	if w == nil {
+		w = &waiter[T]{woken: make(chan struct{}, 1)}
+	}
+	w.most, w.got, w.was = 1, w.oneGot[:0], w.oneWas[:0]
+	return w
+}
+
+// doneWaiting takes back a waiter from newWaiter that has left its line. What
+// it got belongs to the caller.
+func (q *Queue[T]) doneWaiting(w *waiter[T]) {
+	*w = waiter[T]{woken: w.woken}
+	q.waiters.Put(w)
+}
+
+// Reasons for not having a message or storing one.
+var (
+	errWait  = errors.New("has to wait")
+	errAgain = errors.New("has to try again") // after leave has carried moves over
+)
+
+// enter locks the queue and brings it up to the time of the reading. It returns
+// the time to go by, which is later if another call has come first.
+func (q *Queue[T]) enter(reading int64) (now int64) {
+	q.mu.Lock()
+	now = q.core.advance(reading)
+	if now > q.core.expiry || q.listening() {
+		now = q.catchUp(now)
+	}
+	return now
+}
+
+// enterUntimed is enter for a call whose result does not depend on time. It
+// reads the clock only if somebody waits for the result or listens.
+func (q *Queue[T]) enterUntimed() (now int64) {
+	q.mu.Lock()
+	if q.receivers.n+q.senders.n > 0 || q.listening() {
+		q.core.advance(q.clock())
+		return q.catchUp(q.core.now)
+	}
+	return q.core.now
+}
+
+// catchUp drops what is past its retention, and notices what came up if
+// somebody listens. It gives others a turn while there is much of it.
+func (q *Queue[T]) catchUp(now int64) int64 {
+	for n := 1; q.expire(now) || q.listening() && q.surface(now); n++ {
+		if n%noticed == 0 {
+			q.leave(now)
+			q.mu.Lock()
+			now = q.core.advance(now)
+		}
+	}
+	return now
+}
+
+// expire drops one message that is past its retention.
+func (q *Queue[T]) expire(now int64) bool {
+	slot := q.core.expired(now)
+	if slot == 0 {
+		return false
+	}
+	m := q.core.slab.at(slot)
+	if m.state != moving { // else it is counted when its move ends
+		q.totals.Expired++
+		if q.listening() {
+			q.note(now, Expired, slot, m)
+		}
+	}
+	q.core.drop(slot, m)
+	return true
+}
+
+// surface notices one message that came up.
+func (q *Queue[T]) surface(now int64) bool {
+	slot, was := q.core.surface(now)
+	if slot != 0 && q.listening() {
+		q.noteUp(now, slot, was)
+	}
+	return slot != 0
+}
+
+// noteUp records that a message has come up from the state was.
+func (q *Queue[T]) noteUp(now int64, slot uint32, was state) {
+	switch was {
+	case inFlight:
+		q.note(now, Reappeared, slot, q.core.slab.at(slot))
+	case delayed:
+		q.note(now, Appeared, slot, q.core.slab.at(slot))
+	}
+}
+
+// leave serves those who wait, unlocks, and then does what must not be done
+// under the lock: it carries dead letters over and tells events.
+func (q *Queue[T]) leave(now int64) {
+	if q.receivers.n+q.senders.n > 0 || q.alarm.at != never {
+		q.serve(now)
+	}
+	for len(q.moves) > 0 {
+		now = q.carry()
+		if q.receivers.n+q.senders.n > 0 {
+			q.serve(now)
+		}
+	}
+	if len(q.events) > 0 {
+		q.tell()
+		return
+	}
+	q.mu.Unlock()
+}
+
+// serve does the work of those who wait, in order of arrival, as far as it can
+// be done now, and sets the alarm for the instant when there may be more.
+func (q *Queue[T]) serve(now int64) {
+	for q.senders.head != nil && q.storeAll(now, q.senders.head.sending) {
+		q.wake(&q.senders, nil)
+	}
+	for q.receivers.head != nil && !q.paused {
+		w := q.receivers.head
+		var err error
+		w.got, w.was, err = q.takeFrom(now, w.got, w.was, w.most, w.visibility)
+		if err != nil {
+			break
+		}
+		q.wake(&q.receivers, nil)
+	}
+	next := int64(math.MaxInt64)
+	if q.receivers.head != nil && !q.paused {
+		next = q.core.soonest()
+	}
+	if q.senders.head != nil && q.core.expiry < next {
+		next = q.core.expiry + 1
+	}
+	q.alarm.set(next, now, q.ring)
+}
+
+// ring runs when the alarm goes off.
+func (q *Queue[T]) ring() {
+	now := q.enter(q.clock())
+	q.alarm.at = never
+	q.leave(now)
+}
+
+// An alarm is the queue's one timer. It is set only while somebody waits.
+type alarm struct {
+	timer *time.Timer
+	at    int64 // when it goes off, or never
+}
+
+// set makes the alarm go off at an instant; at the end of time means never.
+// It may go off too early: what it was set for may not happen any more.
+func (a *alarm) set(at, now int64, ring func()) {
+	switch {
+	case at == math.MaxInt64:
+		if a.at != never {
+			a.at = never
+			a.timer.Stop()
+		}
+	case a.at != never && a.at <= at:
+	case a.timer == nil:
+		a.at = at
+		a.timer = time.AfterFunc(time.Duration(at-now), ring)
+	default:
+		a.at = at
+		a.timer.Reset(time.Duration(at - now))
+	}
+}
+
+// take delivers the next message into m, and returns where it was. Messages
+// that were placed after the number last do not count. It needs the lock.
+func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64) (seen, error) {
+	c := &q.core
+	if q.opts.MaxInFlight > 0 && !q.below(now, q.opts.MaxInFlight) {
+		if q.opts.FailFast {
+			return seen{}, ErrInFlightLimit
+		}
+		return seen{}, errWait
+	}
+	for {
+		slot := c.next(now)
+		if slot == 0 || c.slab.at(slot).place > last || len(q.moves) == noticed {
+			if len(q.moves) > 0 {
+				return seen{}, errAgain // one of them may come back
+			}
+			return seen{}, errWait
+		}
+		e := c.slab.at(slot)
+		if e.state != visible && q.listening() {
+			q.noteUp(now, slot, e.state)
+		}
+		if !c.spent(e) {
+			was := c.deliver(now, slot, e, d)
+			q.fill(m, slot, e)
+			q.totals.Received++
+			if q.listening() {
+				q.note(now, Received, slot, e)
+			}
+			return was, nil
+		}
+		q.moveOut(now, slot, e)
+	}
+}
+
+// below says whether fewer than n messages are in flight.
+func (q *Queue[T]) below(now int64, n int) bool {
+	c := &q.core
+	for c.counts[inFlight]+c.counts[moving] >= n {
+		if !q.surface(now) {
+			return false
+		}
+	}
+	return true
+}
+
+// takeFrom appends up to most messages to got, and where they were to was. It
+// returns an error only if there was none. It needs the lock.
+func (q *Queue[T]) takeFrom(now int64, got []Message[T], was []seen, most int, d time.Duration) ([]Message[T], []seen, error) {
+	last := q.core.drawn
+	for len(got) < most {
+		got = append(got, Message[T]{})
+		s, err := q.take(now, &got[len(got)-1], d, last)
+		if err != nil {
+			got = got[:len(got)-1]
+			if len(got) > 0 {
+				break
+			}
+			return got, was, err
+		}
+		was = append(was, s)
+	}
+	return got, was, nil
+}
+
+// mayTake says whether a receiver that comes now may take messages, after those
+// who came before it had what there is.
+func (q *Queue[T]) mayTake(now int64) error {
+	switch {
+	case q.closed:
+		return ErrClosed
+	case q.paused:
+		return errWait
+	case q.receivers.n > 0:
+		q.serve(now)
+		if q.receivers.n > 0 {
+			return errWait
+		}
+	}
+	return nil
+}
+
+func (q *Queue[T]) takeNext(now int64, m *Message[T], d time.Duration) (seen, error) {
+	if err := q.mayTake(now); err != nil {
+		return seen{}, err
+	}
+	return q.take(now, m, d, math.MaxUint64)
+}
+
+// awaitMessages waits in line for what w asks for, or until ctx ends or wait is
+// over. It needs the lock, and unlocks.
+func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], wait time.Duration) error {
+	q.receivers.join(w)
+	q.leave(now)
+
+	var over <-chan time.Time
+	if wait != Forever {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-w.woken:
+		return w.err
+	case <-over:
+		// A message that comes up at this very instant is still in time.
+		now := q.enter(q.clock())
+		q.serve(now)
+		if w.waiting {
+			q.receivers.quit(w)
+			q.totals.EmptyReceives++
+		} else {
+			<-w.woken
+		}
+		q.leave(now)
+		return w.err
+	case <-ctx.Done():
+		now := q.enter(q.clock())
+		if w.waiting {
+			q.receivers.quit(w)
+		} else {
+			// Somebody has just handed over, or closed the queue. The context
+			// ended first as far as the caller can see, so what was handed
+			// over goes back unseen, and to whoever is next in line.
+			<-w.woken
+			q.handBack(now, w)
+		}
+		q.leave(now)
+		return ctx.Err()
+	}
+}
+
+// handBack undoes the deliveries to w, except those that another receive or a
+// purge has overtaken meanwhile.
+func (q *Queue[T]) handBack(now int64, w *waiter[T]) {
+	for i := range w.got {
+		r := w.got[i].Receipt
+		m, standing := q.core.find(r)
+		if standing != newest {
+			continue
+		}
+		q.totals.Received--
+		q.core.undeliver(r.slot, m, w.was[i])
+		if q.listening() {
+			q.note(now, HandedBack, r.slot, m)
+		}
+	}
+	clear(w.got)
+	w.got = w.got[:0]
+}
+
+// An entry is a message to store.
+type entry[T any] struct {
+	index int // in its batch
+	body  T
+	more  *details[T]
+	size  int64
+	delay time.Duration
+}
+
+// A sending is what a call has to store, one entry after the other as there is
+// room.
+type sending[T any] struct {
+	entries []entry[T] // those that are left
+	ids     []ID       // by index
+	failed  *BatchError
+}
+
+// fail gives up all that is left.
+func (s *sending[T]) fail(err error) {
+	for _, e := range s.entries {
+		s.failed = s.failed.add(e.index, err)
+	}
+	s.entries = nil
+}
+
+// admit says whether an entry may be stored now: nil, errWait or what is wrong.
+func (q *Queue[T]) admit(e *entry[T], othersWait bool) error {
+	o := &q.opts
+	switch {
+	case q.closed:
+		return ErrClosed
+	case o.MaxBytes > 0 && e.size > o.MaxBytes:
+		return &InvalidError{"size of the message", e.size, fmt.Sprintf("at most %d (MaxBytes)", o.MaxBytes)}
+	case q.core.slab.full():
+		return ErrFull
+	case othersWait,
+		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
+		o.MaxBytes > 0 && q.core.bytes+e.size > o.MaxBytes:
+		if o.FailFast {
+			return ErrFull
+		}
+		return errWait
+	}
+	return nil
+}
+
+// store adds an entry that was admitted.
+func (q *Queue[T]) store(now int64, e *entry[T]) ID {
+	slot := q.core.add(now, e.body, e.more, e.size, e.delay)
+	q.totals.Sent++
+	m := q.core.slab.at(slot)
+	if q.listening() {
+		q.note(now, Sent, slot, m)
+	}
+	return q.id(slot, m)
+}
+
+// storeAll stores what there is room for, and says whether nothing is left.
+func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
+	for len(s.entries) > 0 {
+		e := &s.entries[0]
+		switch err := q.admit(e, false); err {
+		case nil:
+			s.ids[e.index] = q.store(now, e)
+		case errWait:
+			return false
+		default:
+			s.failed = s.failed.add(e.index, err)
+		}
+		s.entries = s.entries[1:]
+	}
+	return true
+}
+
+// awaitRoom waits in line until all of s is stored or failed, or ctx ends. What
+// is stored by then stays. It needs the lock, and unlocks.
+func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
+	w := q.newWaiter()
+	w.sending = s
+	q.senders.join(w)
+	q.leave(now)
+	select {
+	case <-w.woken:
+	case <-ctx.Done():
+		now := q.enter(q.clock())
+		if w.waiting {
+			q.senders.quit(w)
+			w.err = ctx.Err()
+		} else {
+			<-w.woken
+		}
+		q.leave(now)
+	}
+	if w.err != nil {
+		s.fail(w.err)
+	}
+	q.doneWaiting(w)
+}
