@@ -3,11 +3,41 @@ package dabchick_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/dabchickmq/dabchick"
 )
+
+// BenchmarkFloor is what three calls cannot avoid: three uncontended locks and
+// two readings of the clock.
+func BenchmarkFloor(b *testing.B) {
+	var mu sync.Mutex
+	var reading time.Duration
+	start := time.Now()
+	set := func(d time.Duration) {
+		mu.Lock()
+		reading = d
+		mu.Unlock()
+	}
+	for b.Loop() {
+		set(time.Since(start))
+		set(time.Since(start))
+		set(reading)
+	}
+}
+
+// BenchmarkChannel is a send and a receive on a buffered channel, which keeps
+// nothing once a message is taken.
+func BenchmarkChannel(b *testing.B) {
+	c := make(chan []byte, 1)
+	body := make([]byte, 256)
+	for b.Loop() {
+		c <- body
+		<-c
+	}
+}
 
 // BenchmarkCycle is one message sent, received and deleted on an empty queue.
 func BenchmarkCycle(b *testing.B) {

@@ -74,7 +74,7 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	q.opts = o
 	q.core.clear()
 	q.apply()
-	q.alarm.at = never
+	q.alarm = alarm{ring: q.ring, at: never}
 	if o.Driver != nil {
 		q.backend = newBackend(q, &o)
 	}

@@ -70,7 +70,7 @@ func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, 
 		return q.backend.settle(ctx, op, receipts, d)
 	}
 	var failed *BatchError
-	now := q.enter(q.clock())
+	now := q.enterTo(op)
 	for i, r := range receipts {
 		failed = failed.add(i, q.settleLocked(now, op, r, d))
 	}
@@ -85,15 +85,20 @@ func (q *Queue[T]) settleOne(ctx context.Context, op settling, r Receipt, d time
 	if q.backend != nil {
 		return q.backend.settleOne(ctx, op, r, d)
 	}
-	var now int64
-	if op == opDelete {
-		now = q.enterUntimed()
-	} else {
-		now = q.enter(q.clock())
-	}
+	now := q.enterTo(op)
 	err := q.settleLocked(now, op, r, d)
 	q.leave(now)
 	return q.fail(string(op), err)
+}
+
+// enterTo locks the queue. A delete does not depend on time, so it does not read
+// the clock; it may find a message that nobody has noticed to be past its
+// retention.
+func (q *Queue[T]) enterTo(op settling) (now int64) {
+	if op == opDelete {
+		return q.enterUntimed()
+	}
+	return q.enter(q.clock())
 }
 
 // settleLocked settles one delivery. It needs the lock.

@@ -206,7 +206,7 @@ func (q *Queue[T]) serve(now int64) {
 	if q.senders.head != nil && q.core.expiry < next {
 		next = q.core.expiry + 1
 	}
-	q.alarm.set(next, now, q.ring)
+	q.alarm.set(next, now)
 }
 
 // ring runs when the alarm goes off.
@@ -218,13 +218,14 @@ func (q *Queue[T]) ring() {
 
 // An alarm is the queue's one timer. It is set only while somebody waits.
 type alarm struct {
+	ring  func()
 	timer *time.Timer
 	at    int64 // when it goes off, or never
 }
 
 // set makes the alarm go off at an instant; at the end of time means never.
 // It may go off too early: what it was set for may not happen any more.
-func (a *alarm) set(at, now int64, ring func()) {
+func (a *alarm) set(at, now int64) {
 	switch {
 	case at == math.MaxInt64:
 		if a.at != never {
@@ -234,7 +235,7 @@ func (a *alarm) set(at, now int64, ring func()) {
 	case a.at != never && a.at <= at:
 	case a.timer == nil:
 		a.at = at
-		a.timer = time.AfterFunc(time.Duration(at-now), ring)
+		a.timer = time.AfterFunc(time.Duration(at-now), a.ring)
 	default:
 		a.at = at
 		a.timer.Reset(time.Duration(at - now))
@@ -279,7 +280,7 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64) 
 // below says whether fewer than n messages are in flight.
 func (q *Queue[T]) below(now int64, n int) bool {
 	c := &q.core
-	for c.counts[inFlight]+c.counts[moving] >= n {
+	for c.counts[inFlight] >= n {
 		if !q.surface(now) {
 			return false
 		}

@@ -1,0 +1,90 @@
+package dabchick_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	if dabchick.RaceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	ctx := context.Background()
+	for name, o := range map[string]dabchick.Options[[]byte]{
+		"plain":   {},
+		"bounded": {MaxMessages: 10_000, MaxBytes: 1 << 30, MaxInFlight: 10},
+		"delayed": {Delay: dabchick.Immediately, Retention: dabchick.Forever},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := mustNew(t, o)
+			body := make([]byte, 256)
+			for range 1000 { // a backlog
+				send(t, q, body)
+			}
+			cycle := func() {
+				q.Send(ctx, body)
+				m, _ := q.Receive(ctx)
+				m.Extend(ctx, time.Minute)
+				m.Delete(ctx)
+			}
+			cycle()
+			require.Zero(t, testing.AllocsPerRun(10_000, cycle))
+		})
+	}
+	t.Run("waiting", func(t *testing.T) {
+		q := mustNew(t, dabchick.Options[[]byte]{})
+		body := make([]byte, 256)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		done := make(chan struct{})
+		wg.Go(func() {
+			for {
+				m, err := q.Receive(ctx) // mostly waits
+				if err != nil {
+					return
+				}
+				m.Delete(ctx)
+				done <- struct{}{}
+			}
+		})
+		require.Zero(t, testing.AllocsPerRun(1000, func() {
+			q.Send(ctx, body)
+			<-done
+		}))
+	})
+}
+
+// A queue that was full and is empty again holds no more memory than one that
+// never was.
+func TestNothingIsLeftBehind(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	ctx := context.Background()
+	q := mustNew(t, dabchick.Options[*[256]byte]{})
+	before := heap()
+	for range 100_000 {
+		send(t, q, new([256]byte))
+	}
+	full := heap() - before
+	for range 100_000 {
+		require.NoError(t, take(t, q).Delete(ctx))
+	}
+	left := heap() - before
+	require.Greater(t, full, int64(100_000*256))
+	require.Less(t, left, full/100)
+	runtime.KeepAlive(q)
+}

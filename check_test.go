@@ -1,0 +1,254 @@
+package dabchick
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/google/btree"
+)
+
+// Check looks at the whole of a queue at rest, and returns the first invariant
+// that does not hold. O(n).
+func (q *Queue[T]) Check() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.core.check(); err != nil {
+		return err
+	}
+	switch {
+	case len(q.moves) > 0 || len(q.events) > 0 || q.telling:
+		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
+	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:
+		return fmt.Errorf("an alarm is set for nobody")
+	case q.receivers.n > 0 && !q.paused && q.core.next(q.core.now) != 0 && q.opts.MaxInFlight == 0:
+		return fmt.Errorf("a receiver waits while there is a message")
+	}
+	return nil
+}
+
+// Chunks returns how many chunks of messages the queue holds.
+func (q *Queue[T]) Chunks() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, c := range q.core.slab.chunks {
+		if c != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// check proves what stands above type core.
+func (c *core[T]) check() error {
+	live, err := c.slab.check()
+	if err != nil {
+		return fmt.Errorf("slab: %w", err)
+	}
+	for n, k := range c.slab.chunks {
+		if (n < len(c.cells) && c.cells[n] != nil) && k == nil {
+			return fmt.Errorf("cells without their chunk %d", n)
+		}
+	}
+	// Every message is in one place by visibility.
+	homes := map[uint32]home{}
+	if err := c.slab.checkList(&c.ready, func(slot uint32, m *meta) error {
+		homes[slot] = inReady
+		if m.state != visible {
+			return fmt.Errorf("state %d in ready", m.state)
+		}
+		return nil
+	}, before); err != nil {
+		return fmt.Errorf("ready: %w", err)
+	}
+	if err := c.hidden.check(homes); err != nil {
+		return fmt.Errorf("hidden: %w", err)
+	}
+	// What is overdue in hidden comes after all of ready.
+	if first := c.hidden.due(c.now); first != 0 && c.ready.tail != 0 {
+		if !before(c.slab.at(c.ready.tail), c.slab.at(first)) {
+			return fmt.Errorf("slot %d is overdue before the end of ready", first)
+		}
+	}
+	var counts [states]int
+	var bytes int64
+	for slot, m := range live {
+		home, ok := homes[slot]
+		if !ok && m.state == moving {
+			home = nowhere
+		} else if !ok {
+			return fmt.Errorf("slot %d is in no container", slot)
+		}
+		if m.home != home {
+			return fmt.Errorf("slot %d is in %d and believes to be in %d", slot, home, m.home)
+		}
+		counts[m.state]++
+		bytes += m.size
+		if m.seq == 0 || m.seq > c.drawn || m.place > c.drawn {
+			return fmt.Errorf("slot %d has number %d of %d", slot, m.seq, c.drawn)
+		}
+		if m.state == visible && m.at > c.now {
+			return fmt.Errorf("slot %d is visible before its time", slot)
+		}
+		if m.state == inFlight && m.receives == 0 {
+			return fmt.Errorf("slot %d is in flight without a receive", slot)
+		}
+		if (m.firstAt == never) != (m.receives == 0 && (!m.moved || c.cell(slot).more.earlier == 0)) {
+			return fmt.Errorf("slot %d has %d receives and was first received at %d", slot, m.receives, m.firstAt)
+		}
+		if after(m.sentAt, c.retention) < c.expiry {
+			return fmt.Errorf("slot %d expires before the bound", slot)
+		}
+	}
+	if len(homes) > len(live) {
+		return fmt.Errorf("%d placed messages of %d", len(homes), len(live))
+	}
+	if counts != c.counts || bytes != c.bytes {
+		return fmt.Errorf("counts %v and %d bytes, but there are %v and %d", c.counts, c.bytes, counts, bytes)
+	}
+	return c.checkArrivals(live)
+}
+
+func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
+	n := 0
+	err := c.slab.checkList(&c.arrivals, func(slot uint32, m *meta) error {
+		if n++; m.moved {
+			return fmt.Errorf("slot %d is a dead letter", slot)
+		}
+		return nil
+	}, func(a, b *meta) bool { return a.seq < b.seq && a.sentAt <= b.sentAt })
+	if err != nil {
+		return fmt.Errorf("arrivals: %w", err)
+	}
+	transfers := 0
+	err = c.slab.checkList(&c.transfers, func(slot uint32, m *meta) error {
+		if transfers++; !m.moved {
+			return fmt.Errorf("slot %d is no dead letter", slot)
+		}
+		if _, ok := c.bySent.Get(key{m.sentAt, m.seq, slot}); !ok {
+			return fmt.Errorf("slot %d is not ordered by its send", slot)
+		}
+		return nil
+	}, func(a, b *meta) bool { return a.seq < b.seq })
+	if err != nil {
+		return fmt.Errorf("transfers: %w", err)
+	}
+	if n+transfers != len(live) || transfers != c.bySent.Len() {
+		return fmt.Errorf("%d arrivals, %d transfers, %d by send, %d messages", n, transfers, c.bySent.Len(), len(live))
+	}
+	return nil
+}
+
+func before(a, b *meta) bool { return a.at < b.at || a.at == b.at && a.place < b.place }
+
+// check proves that every message of the index is in one container, in order.
+func (x *index) check(homes map[uint32]home) error {
+	for i := range x.runs {
+		if err := x.slab.checkList(&x.runs[i], func(slot uint32, m *meta) error {
+			if _, ok := homes[slot]; ok {
+				return fmt.Errorf("slot %d twice", slot)
+			}
+			homes[slot] = home(i)
+			return x.checkBound(slot, m)
+		}, before); err != nil {
+			return fmt.Errorf("run %d: %w", i, err)
+		}
+	}
+	var err error
+	x.rest.Ascend(btree.ItemIteratorG[key](func(k key) bool {
+		m := x.slab.at(k.slot)
+		if _, ok := homes[k.slot]; ok {
+			err = fmt.Errorf("slot %d twice", k.slot)
+		} else if m.at != k.at || m.place != k.place || m.seq == 0 {
+			err = fmt.Errorf("the tree has slot %d at %d/%d, which is at %d/%d", k.slot, k.at, k.place, m.at, m.place)
+		} else {
+			err = x.checkBound(k.slot, m)
+		}
+		homes[k.slot] = inRest
+		return err == nil
+	}))
+	return err
+}
+
+func (x *index) checkBound(slot uint32, m *meta) error {
+	if m.at < x.bound {
+		return fmt.Errorf("slot %d is due at %d, before the bound %d", slot, m.at, x.bound)
+	}
+	return nil
+}
+
+// check proves the chains of the slab, and returns what is in it.
+func (s *slab) check() (live map[uint32]*meta, err error) {
+	live = map[uint32]*meta{}
+	open := map[uint32]bool{}
+	var prev uint32
+	for n := s.open; n != 0; n = s.chunks[n-1].next {
+		if open[n-1] || s.chunks[n-1].prev != prev {
+			return nil, fmt.Errorf("chunk %d is chained wrongly", n-1)
+		}
+		open[n-1] = true
+		prev = n
+	}
+	empty, absent := 0, 0
+	for n, c := range s.chunks {
+		if c == nil {
+			absent++
+			continue
+		}
+		used := map[uint32]bool{}
+		for i := range c.fresh {
+			used[i] = true
+		}
+		if n == 0 {
+			delete(used, 0)
+		}
+		for slot := c.free; slot != 0; slot = s.at(slot).links[placed].next {
+			i := slot % chunkSize
+			if int(slot>>chunkBits) != n || !used[i] || c.meta[i].seq != 0 {
+				return nil, fmt.Errorf("slot %d is wrongly free", slot)
+			}
+			delete(used, i)
+		}
+		for i := range used {
+			live[uint32(n)<<chunkBits|i] = &c.meta[i]
+		}
+		if len(used) != int(c.live) {
+			return nil, fmt.Errorf("chunk %d counts %d, has %d", n, c.live, len(used))
+		}
+		if room := c.free != 0 || c.fresh < chunkSize; room != open[uint32(n)] {
+			return nil, fmt.Errorf("chunk %d has room: %v", n, room)
+		}
+		if c.live == 0 {
+			empty++
+		}
+	}
+	if empty != s.empty || empty > 1 || absent != len(s.spare) {
+		return nil, fmt.Errorf("%d empty chunks, counted %d; %d absent, %d spare", empty, s.empty, absent, len(s.spare))
+	}
+	return live, nil
+}
+
+// checkList walks a list both ways and holds its order against less.
+func (s *slab) checkList(l *list, each func(uint32, *meta) error, less func(a, b *meta) bool) error {
+	var prev uint32
+	steps := 0
+	for slot := l.head; slot != 0; slot = s.at(slot).links[l.kind].next {
+		m := s.at(slot)
+		if m.links[l.kind].prev != prev {
+			return fmt.Errorf("slot %d comes after %d, and says %d", slot, prev, m.links[l.kind].prev)
+		}
+		if prev != 0 && !less(s.at(prev), m) {
+			return fmt.Errorf("slot %d is out of order", slot)
+		}
+		if err := each(slot, m); err != nil {
+			return err
+		}
+		prev = slot
+		if steps++; steps > math.MaxInt32 {
+			return fmt.Errorf("a circle")
+		}
+	}
+	if l.tail != prev {
+		return fmt.Errorf("the last is %d, and should be %d", l.tail, prev)
+	}
+	return nil
+}

@@ -1,0 +1,529 @@
+package dabchick_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+var (
+	programOps  = flag.Int("dabchick.ops", 0, "operations of TestRandomProgram in all; 0 for a million, less under -race")
+	programSeed = flag.Uint64("dabchick.seed", 0, "the one seed that TestRandomProgram runs; 0 for many")
+)
+
+// A million operations agree with the model, and the queues are checked after
+// each. Replay a failure with -dabchick.seed, run longer with -dabchick.ops.
+func TestRandomProgram(t *testing.T) {
+	const each = 5000
+	ops := *programOps
+	if ops == 0 {
+		ops = 1_000_000
+		if dabchick.RaceEnabled {
+			ops = 100_000
+		}
+	}
+	if *programSeed != 0 {
+		runSeed(t, *programSeed, each)
+		return
+	}
+	first := rand.Uint64() | 1
+	for i := range max(1, ops/each) {
+		if runSeed(t, first+uint64(i), each); t.Failed() {
+			return
+		}
+	}
+}
+
+func runSeed(t *testing.T, seed uint64, ops int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 0))
+	synctest.Test(t, func(t *testing.T) {
+		p := newProgram(t, func(n int) int { return r.IntN(n) })
+		for range ops {
+			if err := p.step(); err != nil {
+				t.Fatalf("%v\nreplay: go test -run TestRandomProgram -dabchick.seed %d .\nthe last operations:\n%s",
+					err, seed, p.tail())
+			}
+		}
+	})
+}
+
+// The same programs, drawn by rapid, which finds a short one that fails.
+func TestShrinkingProgram(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		steps := rapid.IntRange(1, 60).Draw(rt, "steps")
+		draws := rapid.SliceOfN(rapid.IntRange(0, 1<<20), steps*12, steps*12).Draw(rt, "draws")
+		runDraws(t, draws, steps, rt.Fatalf)
+	})
+}
+
+// FuzzProgram runs the program that bytes spell.
+func FuzzProgram(f *testing.F) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		b := make([]byte, 200)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) > 4000 {
+			return
+		}
+		draws := make([]int, len(program))
+		for i, b := range program {
+			draws[i] = int(b)
+		}
+		runDraws(t, draws, len(draws)/4, t.Fatalf)
+	})
+}
+
+func runDraws(t *testing.T, draws []int, steps int, fatalf func(string, ...any)) {
+	var failure, tail string
+	synctest.Test(t, func(t *testing.T) {
+		p := newProgram(t, func(n int) int {
+			if len(draws) == 0 {
+				return 0
+			}
+			d := draws[0] % n
+			draws = draws[1:]
+			return d
+		})
+		for range steps {
+			if err := p.step(); err != nil {
+				failure, tail = err.Error(), p.tail()
+				return
+			}
+		}
+	})
+	if failure != "" {
+		fatalf("%s\nthe operations:\n%s", failure, tail)
+	}
+}
+
+// A program drives two queues and their models with the same operations. The
+// second is the dead-letter queue of the first, and now and then the other way
+// round as well.
+type program struct {
+	t          *testing.T
+	draw       func(n int) int // a number below n
+	began      time.Time
+	queues     [2]*dabchick.Queue[int]
+	models     [2]*model
+	deliveries []delivery
+	body       int
+	events     [2]map[dabchick.EventKind]uint64
+	trace      []string
+}
+
+type delivery struct {
+	queue int
+	m     dabchick.Message[int]
+	x     *modelMessage
+	nth   int // in its queue
+}
+
+func newProgram(t *testing.T, draw func(int) int) *program {
+	p := &program{t: t, draw: draw, began: time.Now()}
+	for i := range p.queues {
+		o := dabchick.Options[int]{FailFast: true, Size: func(b int) int { return int(bodySize(b)) }}
+		if draw(2) == 0 {
+			p.events[i] = map[dabchick.EventKind]uint64{}
+			o.OnEvent = func(e dabchick.Event[int]) { p.events[i][e.Kind] += uint64(max(e.Count, 1)) }
+		}
+		p.queues[i] = mustNew(t, o)
+		p.models[i] = &model{now: p.now, o: p.queues[i].Options(), watched: o.OnEvent != nil}
+	}
+	for i := range p.queues {
+		p.setOptions(i)
+	}
+	return p
+}
+
+func (p *program) now() time.Duration { return time.Since(p.began) }
+
+func (p *program) say(format string, args ...any) {
+	p.trace = append(p.trace, fmt.Sprintf("%12v  ", p.now())+fmt.Sprintf(format, args...))
+}
+
+func (p *program) tail() string {
+	return strings.Join(p.trace[max(0, len(p.trace)-60):], "\n")
+}
+
+func (p *program) pick(ds ...time.Duration) time.Duration { return ds[p.draw(len(ds))] }
+
+// step does one operation on both sides and compares all that can be seen.
+func (p *program) step() error {
+	ctx := context.Background()
+	i := p.draw(2)
+	q, m := p.queues[i], p.models[i]
+	var err error
+	switch op := p.draw(100); {
+	case op < 25:
+		p.body++
+		delay := p.pick(0, 0, 0, dabchick.Immediately, 1, time.Second, 5*time.Second)
+		id, got := q.SendWith(ctx, p.body, dabchick.SendOptions{Delay: delay})
+		x, want := m.send(p.body, delay)
+		if x != nil {
+			x.id = id
+		}
+		p.say("queue %d: send %d, delay %v: %v", i, p.body, delay, got)
+		err = same(got, want)
+	case op < 28:
+		err = p.sendBatch(i)
+	case op < 45:
+		timeout := p.pick(0, 0, 0, dabchick.Immediately, 1, time.Second, 3*time.Second)
+		err = p.receive(i, 1+p.draw(4), timeout)
+	case op < 50:
+		err = p.tryReceive(i)
+	case op < 70:
+		err = p.settle()
+	case op < 72:
+		err = p.settleMany(i)
+	case op < 92:
+		p.sleep()
+	case op < 94:
+		err = p.redrive(i)
+	case op < 95:
+		p.say("queue %d: purge", i)
+		n, got := q.Purge(ctx)
+		if want := m.purge(); n != want || got != nil {
+			err = fmt.Errorf("purge: %d, %v instead of %d", n, got, want)
+		}
+	case op < 97:
+		m.expire()
+		m.paused = !m.paused && p.draw(3) > 0
+		p.say("queue %d: paused %v", i, m.paused)
+		if m.paused {
+			q.Pause()
+		} else {
+			q.Resume()
+		}
+	default:
+		p.setOptions(i)
+	}
+	if err != nil {
+		return err
+	}
+	return p.compare()
+}
+
+func (p *program) sendBatch(i int) error {
+	var batch []dabchick.Outgoing[int]
+	for range p.draw(5) {
+		p.body++
+		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: dabchick.SendOptions{
+			Delay: p.pick(0, 0, time.Second, -2), // the last is refused
+		}})
+	}
+	p.models[i].expire()
+	ids, got := p.queues[i].SendBatch(context.Background(), batch)
+	var failed *dabchick.BatchError
+	errors.As(got, &failed)
+	p.say("queue %d: send batch of %d: %v", i, len(batch), got)
+	for n, o := range batch {
+		var want error = &dabchick.InvalidError{}
+		if o.Delay != -2 {
+			var x *modelMessage
+			if x, want = p.models[i].send(o.Body, o.Delay); x != nil {
+				x.id = ids[n]
+			}
+		}
+		var got error
+		if failed != nil && len(failed.Failed) > 0 && failed.Failed[0].Index == n {
+			got = failed.Failed[0].Err
+			failed.Failed = failed.Failed[1:]
+		}
+		if err := same(got, want); err != nil {
+			return fmt.Errorf("entry %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (p *program) receive(i, most int, timeout time.Duration) error {
+	ms, got := p.queues[i].ReceiveBatch(context.Background(), dabchick.ReceiveOptions{Max: most, Visibility: timeout})
+	p.say("queue %d: receive %d, timeout %v: %d messages, %v", i, most, timeout, len(ms), got)
+	want, wantErr := p.models[i].receive(most, timeout)
+	if err := same(got, wantErr); err != nil {
+		return err
+	}
+	return p.received(i, ms, want)
+}
+
+func (p *program) tryReceive(i int) error {
+	m, ok := p.queues[i].TryReceive()
+	p.say("queue %d: try to receive: %v", i, ok)
+	want, err := p.models[i].receive(1, 0)
+	if ok != (err == nil && len(want) == 1) {
+		return fmt.Errorf("received %v instead of %d, %v", ok, len(want), err)
+	}
+	if !ok {
+		return nil
+	}
+	return p.received(i, []dabchick.Message[int]{m}, want)
+}
+
+func (p *program) received(i int, got []dabchick.Message[int], want []*modelMessage) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%d messages instead of %d", len(got), len(want))
+	}
+	for n, m := range got {
+		if err := p.sameMessage(&m, want[n]); err != nil {
+			return err
+		}
+		p.deliveries = append(p.deliveries, delivery{i, m, want[n], want[n].here})
+	}
+	p.deliveries = p.deliveries[max(0, len(p.deliveries)-40):]
+	return nil
+}
+
+func (p *program) sameMessage(m *dabchick.Message[int], x *modelMessage) error {
+	first := time.Time{}
+	if x.firstAt >= 0 {
+		first = p.began.Add(x.firstAt)
+	}
+	origin, dead := m.Origin()
+	switch {
+	case m.ID != x.id || m.Body != x.body || m.Receives != x.receives:
+		return fmt.Errorf("message %d, %v, receive %d instead of %d, %v, %d", m.Body, m.ID, m.Receives, x.body, x.id, x.receives)
+	case !m.SentAt().Equal(p.began.Add(x.sentAt)):
+		return fmt.Errorf("message %d sent at %v instead of %v", m.Body, m.SentAt().Sub(p.began), x.sentAt)
+	case !m.FirstReceivedAt().Equal(first):
+		return fmt.Errorf("message %d first received at %v instead of %v", m.Body, m.FirstReceivedAt(), first)
+	case !m.VisibleAt().Equal(p.began.Add(x.at)):
+		return fmt.Errorf("message %d visible at %v instead of %v", m.Body, m.VisibleAt().Sub(p.began), x.at)
+	case dead != (x.from != nil):
+		return fmt.Errorf("message %d is a dead letter: %v", m.Body, dead)
+	case dead && (origin.ID != x.id || !strings.Contains(origin.Reason, x.reason)):
+		return fmt.Errorf("message %d has origin %+v instead of reason %q", m.Body, origin, x.reason)
+	}
+	return nil
+}
+
+// settle uses the receipt of some delivery, fresh or stale.
+func (p *program) settle() error {
+	if len(p.deliveries) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	d := p.deliveries[len(p.deliveries)-1-min(p.draw(len(p.deliveries)), p.draw(len(p.deliveries)))]
+	m := p.models[d.queue]
+	var got, want error
+	var what string
+	switch p.draw(7) {
+	case 0, 1, 2:
+		what, got, want = "delete", d.m.Delete(ctx), m.delete(d.x, d.nth)
+	case 3:
+		what, got, want = "release", d.m.Release(ctx), m.change(d.x, d.nth, 0)
+	case 4:
+		timeout := p.pick(0, 1, time.Second, 10*time.Second, 100*time.Hour)
+		what, got, want = fmt.Sprint("extend by ", timeout), d.m.Extend(ctx, timeout), m.change(d.x, d.nth, timeout)
+	case 5:
+		what, got, want = "dead-letter", d.m.DeadLetter(ctx, "by hand"), m.deadLetter(d.x, d.nth, "by hand")
+	case 6:
+		other := p.queues[1-d.queue]
+		if p.models[1-d.queue].watched {
+			p.models[1-d.queue].expire()
+		}
+		what, got, want = "delete elsewhere", other.Delete(ctx, d.m.Receipt), dabchick.ErrReceiptInvalid
+	}
+	p.say("queue %d: %s %d, receive %d: %v", d.queue, what, d.m.Body, d.nth, got)
+	return same(got, want)
+}
+
+// settleMany deletes or changes several deliveries in one call.
+func (p *program) settleMany(i int) error {
+	ctx := context.Background()
+	q, m := p.queues[i], p.models[i]
+	remove := p.draw(2) == 0
+	if !remove || m.watched {
+		m.expire()
+	}
+	var receipts []dabchick.Receipt
+	var want []error
+	for range 2 + p.draw(4) {
+		if len(p.deliveries) == 0 {
+			return nil
+		}
+		d := p.deliveries[p.draw(len(p.deliveries))]
+		receipts = append(receipts, d.m.Receipt)
+		switch {
+		case d.queue != i:
+			want = append(want, dabchick.ErrReceiptInvalid)
+		case remove:
+			want = append(want, m.delete(d.x, d.nth))
+		default:
+			want = append(want, m.change(d.x, d.nth, time.Second))
+		}
+	}
+	var got error
+	if remove {
+		got = q.Delete(ctx, receipts...)
+	} else {
+		got = q.ChangeVisibility(ctx, time.Second, receipts...)
+	}
+	p.say("queue %d: settle %d: %v", i, len(receipts), got)
+	failures := make([]error, len(receipts))
+	var failed *dabchick.BatchError
+	if errors.As(got, &failed) {
+		for _, f := range failed.Failed {
+			failures[f.Index] = f.Err
+		}
+	}
+	for n := range receipts {
+		if err := same(failures[n], want[n]); err != nil {
+			return fmt.Errorf("entry %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// sleep lets time pass, often to just before, at or just after an instant at
+// which something happens.
+func (p *program) sleep() {
+	d := p.pick(1, time.Millisecond, time.Second, 4*time.Second, time.Duration(1+p.draw(1e10)))
+	if next := append(p.models[0].next(), p.models[1].next()...); len(next) > 0 && p.draw(3) > 0 {
+		if to := next[p.draw(len(next))] + time.Duration(p.draw(3)-1) - p.now(); to > 0 && (to < time.Minute || p.draw(20) == 0) {
+			d = to
+		}
+	}
+	p.say("sleep %v", d)
+	time.Sleep(d)
+}
+
+func (p *program) redrive(i int) error {
+	o := dabchick.RedriveOptions[int]{Max: p.draw(4)}
+	var to *model
+	if p.draw(2) == 0 {
+		o.To, to = p.queues[1-i], p.models[1-i]
+	}
+	n, got := p.queues[i].Redrive(context.Background(), o)
+	p.say("queue %d: redrive, at most %d, chosen %v: %d, %v", i, o.Max, to != nil, n, got)
+	moved, sent, want := p.models[i].redrive(to, o.Max)
+	if err := same(got, want); err != nil || n != moved {
+		return fmt.Errorf("redriven %d instead of %d: %w", n, moved, err)
+	}
+	// New ids cannot be foreseen: they are taken from where the messages went.
+	for _, x := range sent {
+		for j, q := range p.queues {
+			p.models[j].expire()
+			ms, err := q.Peek(context.Background(), 1<<20)
+			if err != nil {
+				return err
+			}
+			for _, m := range ms {
+				if m.Body == x.body {
+					x.id = m.ID
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (p *program) setOptions(i int) {
+	q, m := p.queues[i], p.models[i]
+	o := q.Options()
+	o.VisibilityTimeout = p.pick(dabchick.Immediately, 1, time.Second, 2*time.Second, 30*time.Second)
+	o.Delay = p.pick(0, 0, 0, time.Second)
+	o.Retention = p.pick(dabchick.Forever, 10*time.Second, time.Minute, time.Hour)
+	o.MaxMessages = []int{0, 0, 3, 20}[p.draw(4)]
+	o.MaxBytes = []int64{0, 0, 5, 100}[p.draw(4)]
+	o.MaxInFlight = []int{0, 0, 1, 10}[p.draw(4)]
+	o.DeadLetter, o.MaxReceives, m.dead = nil, 0, nil
+	if i == 0 && p.draw(4) > 0 || i == 1 && p.draw(4) == 0 {
+		o.DeadLetter, o.MaxReceives, m.dead = p.queues[1-i], 1+p.draw(3), p.models[1-i]
+	}
+	m.expire()
+	p.say("queue %d: timeout %v, delay %v, retention %v, at most %d messages, %d bytes, %d in flight, %d receives",
+		i, o.VisibilityTimeout, o.Delay, o.Retention, o.MaxMessages, o.MaxBytes, o.MaxInFlight, o.MaxReceives)
+	require.NoError(p.t, q.SetOptions(o))
+	m.o = q.Options()
+}
+
+// compare holds all that can be seen of the queues against the models, and
+// checks the queues' own invariants.
+func (p *program) compare() error {
+	ctx := context.Background()
+	for i, q := range p.queues {
+		m := p.models[i]
+		if p.draw(2) == 0 { // else leave unnoticed what has come up
+			s, err := q.Stats(ctx)
+			if want := m.stats(); s != want || err != nil {
+				return fmt.Errorf("queue %d: stats\n%+v, %v instead of\n%+v", i, s, err, want)
+			}
+			left := uint64(s.Visible + s.InFlight + s.Delayed)
+			if in, out := s.Sent+s.Arrived, s.Deleted+s.Expired+s.Purged+s.DeadLettered+s.Redriven; in != out+left {
+				return fmt.Errorf("queue %d: %d came in, %d went out, %d are left", i, in, out, left)
+			}
+			if err := p.compareEvents(i, &s.Totals); err != nil {
+				return err
+			}
+		}
+		if err := q.Check(); err != nil {
+			return fmt.Errorf("queue %d: %w", i, err)
+		}
+		if p.draw(8) > 0 {
+			continue
+		}
+		ms, err := q.Peek(ctx, 1000)
+		m.expire()
+		want := m.sorted()
+		if err != nil || len(ms) != min(len(want), 1000) {
+			return fmt.Errorf("queue %d: peek gave %d, %v instead of %d", i, len(ms), err, len(want))
+		}
+		for n := range ms {
+			if err := p.sameMessage(&ms[n], want[n]); err != nil {
+				return fmt.Errorf("queue %d: peek: %w", i, err)
+			}
+			if ms[n].State != m.state(want[n]) {
+				return fmt.Errorf("queue %d: message %d is %v instead of %v", i, ms[n].Body, ms[n].State, m.state(want[n]))
+			}
+		}
+	}
+	return nil
+}
+
+// compareEvents holds what the hook was told against the totals.
+func (p *program) compareEvents(i int, t *dabchick.Totals) error {
+	if p.events[i] == nil {
+		return nil
+	}
+	for kind, want := range map[dabchick.EventKind]uint64{
+		dabchick.Sent: t.Sent, dabchick.Arrived: t.Arrived, dabchick.Received: t.Received, dabchick.Deleted: t.Deleted,
+		dabchick.Expired: t.Expired, dabchick.DeadLettered: t.DeadLettered, dabchick.Redriven: t.Redriven,
+	} {
+		if got := p.events[i][kind]; got != want {
+			return fmt.Errorf("queue %d: %d events %v instead of %d", i, got, kind, want)
+		}
+	}
+	return nil
+}
+
+// same compares errors: none with none, sentinels by errors.Is, and invalid
+// values by their type.
+func same(got, want error) error {
+	var invalid *dabchick.InvalidError
+	switch {
+	case got == nil && want == nil:
+		return nil
+	case want != nil && errors.Is(got, want):
+		return nil
+	case errors.As(want, &invalid) && errors.As(got, &invalid):
+		return nil
+	}
+	return fmt.Errorf("error %v instead of %v", got, want)
+}
