@@ -13,7 +13,6 @@ import (
 // it. Instants are durations since the program began.
 type model struct {
 	now      func() time.Duration
-	name     string
 	o        dabchick.Options[int]
 	dead     *model
 	messages []*modelMessage
@@ -26,9 +25,8 @@ type model struct {
 type modelMessage struct {
 	id       dabchick.ID
 	body     int
-	at       time.Duration // hidden until then, or visible since
-	order    int           // among those of one instant
-	arrival  int
+	at       time.Duration  // hidden until then, or visible since
+	order    int            // among those of one instant
 	hidden   dabchick.State // what it is while it is hidden
 	sentAt   time.Duration
 	firstAt  time.Duration // -1 for never

@@ -1,0 +1,7 @@
+package drivertest
+
+import "slices"
+
+// cases are all cases, in the order in which a reader of SQS's documentation
+// would meet their subjects.
+var cases = slices.Concat(messageCases, visibilityCases, settlingCases, waitingCases, queueCases)
