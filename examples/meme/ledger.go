@@ -1,0 +1,68 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+// A ledger accounts for every job, and keeps what the plot shows.
+type ledger struct {
+	view view
+
+	mu      sync.Mutex
+	began   time.Time
+	sent    int
+	results []result // one for each job that was done, in order
+	deaths  []time.Duration
+	repeats int
+	samples []sample
+}
+
+// A result is a job that was done.
+type result struct {
+	name    string
+	worker  int
+	attempt int
+}
+
+// A sample is the state of the queue at one instant.
+type sample struct {
+	at                              time.Duration
+	visible, inFlight, done, buried int
+}
+
+func newLedger(v view) *ledger { return &ledger{view: v, began: time.Now()} }
+
+func (l *ledger) arrived(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent += n
+	l.view.progress(l.sent, len(l.results))
+}
+
+func (l *ledger) done(name string, worker, attempt int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.results = append(l.results, result{name, worker, attempt})
+	l.view.progress(l.sent, len(l.results))
+}
+
+func (l *ledger) again(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.repeats++
+	l.view.say("%s came up again", name)
+}
+
+func (l *ledger) crashed(name string, worker int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deaths = append(l.deaths, time.Since(l.began))
+	l.view.say("worker %d died in the middle of %s", worker, name)
+}
+
+func (l *ledger) sample(visible, inFlight, buried int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.samples = append(l.samples, sample{time.Since(l.began), visible, inFlight, len(l.results), buried})
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// A site makes jobs of what arrives in its bucket, and keeps an eye on the
+// queue.
+type site struct {
+	jobs, dead *dabchick.Queue[Job]
+	log        *ledger
+	bucket     *bucket
+	seed       uint64
+	watch      bool
+}
+
+// takeUploads sends a job for each picture that arrives, until uploaded has told
+// that no more will come and all jobs are accounted for, or ctx ends.
+func (s *site) takeUploads(ctx context.Context, uploaded <-chan error) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	more := true
+	for {
+		names, err := s.bucket.arrivals(time.Now())
+		if err != nil {
+			return err
+		}
+		if err := s.send(ctx, names); err != nil {
+			return err
+		}
+		if !more && !s.watch && !s.bucket.fresh() && s.settled() {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case err := <-uploaded:
+			if err != nil {
+				return err
+			}
+			more, uploaded = false, nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *site) send(ctx context.Context, names []string) error {
+	var batch []dabchick.Outgoing[Job]
+	for _, name := range names {
+		job := newJob(s.seed, filepath.Join(s.bucket.dir, name), name)
+		batch = append(batch, dabchick.Outgoing[Job]{Body: job, SendOptions: dabchick.SendOptions{Group: job.Owner}})
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	s.log.arrived(len(batch)) // before a worker can be done with one
+	if _, err := s.jobs.SendBatch(ctx, batch); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// settled says whether every job is done or given up.
+func (s *site) settled() bool {
+	here, err := s.jobs.Stats(context.Background())
+	return err == nil && here.Visible+here.InFlight+here.Delayed == 0
+}
+
+// watchQueue takes samples for the plot until ctx ends.
+func (s *site) watchQueue(ctx context.Context) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		here, err := s.jobs.Stats(ctx)
+		there, err2 := s.dead.Stats(ctx)
+		if err == nil && err2 == nil {
+			s.log.sample(here.Visible, here.InFlight, there.Visible)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
