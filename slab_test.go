@@ -1,0 +1,54 @@
+package dabchick
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSlabAgainstAMap(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	var s slab
+	live := map[uint32]uint64{}
+	var slots []uint32
+	number := uint64(0)
+	for round := range 60 {
+		grow := round%2 == 0 // fill, then drain
+		for range r.IntN(4000) {
+			if grow || len(slots) == 0 {
+				slot := s.alloc()
+				require.NotZero(t, slot, "slot 0 stands for none")
+				_, taken := live[slot]
+				require.False(t, taken, "slot %d twice", slot)
+				number++
+				*s.at(slot) = meta{seq: number, state: visible}
+				live[slot] = number
+				slots = append(slots, slot)
+				continue
+			}
+			i := r.IntN(len(slots))
+			require.Equal(t, live[slots[i]], s.at(slots[i]).seq, "slots do not move")
+			s.release(slots[i])
+			delete(live, slots[i])
+			slots = slices.Delete(slots, i, i+1)
+		}
+		got, err := s.check()
+		require.NoError(t, err)
+		require.Len(t, got, len(live))
+	}
+	for _, slot := range slots {
+		s.release(slot)
+	}
+	kept := 0
+	for _, c := range s.chunks {
+		if c != nil {
+			kept++
+		}
+	}
+	require.LessOrEqual(t, kept, 1, "an empty slab keeps one chunk")
+	require.Nil(t, s.lookup(1<<31), "a slot that never was")
+}
