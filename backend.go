@@ -83,7 +83,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 	}
 	sent, err := b.driver.Send(ctx, batch)
 	if err == nil && len(sent) != len(batch) {
-		err = fmt.Errorf("driver answered %d results for %d messages", len(sent), len(batch))
+		err = answersError(len(sent), len(batch), "messages")
 	}
 	if err != nil {
 		s.fail(err)
@@ -234,14 +234,21 @@ func (b *backend[T]) accept(p *parcel[T]) error {
 		return err
 	}
 	sent, err := b.driver.Send(ctx, []driver.Outgoing{o})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(sent) != 1:
+		return answersError(len(sent), 1, "messages")
+	case sent[0].Err != nil:
+		return sent[0].Err
 	}
-	if sent[0].Err == nil {
-		m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more}
-		b.tell(&Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason}, 1)
-	}
-	return sent[0].Err
+	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more}
+	b.tell(&Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason}, 1)
+	return nil
+}
+
+func answersError(got, want int, of string) error {
+	return fmt.Errorf("driver answered %d results for %d %s", got, want, of)
 }
 
 func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
@@ -270,6 +277,9 @@ func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error)
 
 func (b *backend[T]) delete(ctx context.Context, r Receipt) error {
 	errs, err := b.driver.Delete(ctx, []string{r.handle})
+	if err == nil && len(errs) != 1 {
+		err = answersError(len(errs), 1, "receipts")
+	}
 	return firstError(append(errs, err)...)
 }
 
@@ -296,7 +306,7 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 	}
 	errs, err := b.settleHandles(ctx, op, handles, max(d, 0))
 	if err == nil && len(errs) != len(handles) {
-		err = fmt.Errorf("driver answered %d results for %d receipts", len(errs), len(handles))
+		err = answersError(len(errs), len(handles), "receipts")
 	}
 	if err != nil {
 		return b.err(ctx, string(op), err)

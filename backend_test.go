@@ -327,6 +327,12 @@ func TestBackendErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, short.Delete(ctx, r), "driver answered 0 results for 1 receipts")
 	require.ErrorIs(t, short.Delete(ctx, Receipt{}), ErrReceiptInvalid)
+	source := mustQueue(t, Options[string]{DeadLetter: short, MaxReceives: 1})
+	_, err = source.Send(ctx, "x")
+	require.NoError(t, err)
+	m, ok := source.TryReceive()
+	require.True(t, ok)
+	require.ErrorContains(t, m.DeadLetter(ctx, ""), "driver answered 0 results for 1 messages")
 
 	// The error of a context comes bare, however the driver wraps it.
 	ended, cancel := context.WithCancel(ctx)

@@ -214,8 +214,9 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 // reached it waits as well.
 //
 // Errors: the context's own, ErrClosed, and with FailFast ErrInFlightLimit.
-// After an error no message was taken: one that was about to be handed over
-// when ctx ended is back in its place, and the delivery does not count.
+// After an error no message was taken: one that was being handed over when ctx
+// ended is back in its place, and the delivery does not count. For that moment
+// it was hidden from others.
 //
 // It takes O(1) while timeouts are the queue's own, or else O(log n) in the
 // messages hidden for others. It does not allocate, even when it waits.
