@@ -388,3 +388,62 @@ func TestBackendEventsAndTotals(t *testing.T) {
 		require.Equal(t, Totals{Sent: 2, Received: 2, EmptyReceives: 1, Deleted: 1, Purged: 1}, q.totals)
 	})
 }
+
+// slow is a driver whose sends take a minute, and fail.
+type slow struct{ engineDriver }
+
+func (slow) Send(context.Context, []driver.Outgoing) ([]driver.Sent, error) {
+	time.Sleep(time.Minute)
+	return nil, errors.New("too slow")
+}
+
+// A lease that ends while its message is on the way to a dead-letter queue that
+// does not take it is over: the message is visible.
+func TestLeaseEndsDuringAFailedMove(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		dead := mustQueue(t, Options[string]{Driver: slow{newEngineDriver(t).(engineDriver)}})
+		q := mustQueue(t, Options[string]{DeadLetter: dead, MaxReceives: 1})
+		for timeout, want := range map[time.Duration]State{30 * time.Second: Visible, time.Hour: InFlight} {
+			_, err := q.Send(ctx, "x")
+			require.NoError(t, err)
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.NoError(t, m.Extend(ctx, timeout))
+			require.ErrorContains(t, m.DeadLetter(ctx, ""), "too slow")
+			require.NoError(t, q.Check())
+			ms, err := q.Peek(ctx, 5)
+			require.NoError(t, err)
+			require.Len(t, ms, 1)
+			require.Equal(t, want, ms[0].State)
+			require.NoError(t, m.Delete(ctx), "the receipt is still the newest")
+		}
+	})
+}
+
+// Numbers that a queue has not given out are nobody's, even under its own key.
+func TestReceiptsOfDeliveriesThatNeverWere(t *testing.T) {
+	ctx := context.Background()
+	q := mustQueue(t, Options[string]{})
+	_, err := q.Send(ctx, "x")
+	require.NoError(t, err)
+	m, ok := q.TryReceive()
+	require.True(t, ok)
+	for _, change := range []func(r *Receipt){
+		func(r *Receipt) { r.seq = 0 },
+		func(r *Receipt) { r.seq += 1000 },
+		func(r *Receipt) { r.nth++ },
+	} {
+		r := m.Receipt
+		change(&r)
+		require.ErrorIs(t, q.Delete(ctx, r), ErrReceiptInvalid)
+		require.ErrorIs(t, q.ChangeVisibility(ctx, 0, r), ErrReceiptInvalid)
+	}
+	r := m.Receipt
+	r.slot += 1 << 20
+	require.NoError(t, q.Delete(ctx, r), "a slot that is gone held a message that is gone")
+	require.ErrorIs(t, q.ChangeVisibility(ctx, 0, r), ErrMessageGone)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = q.Purge(ended)
+	require.Equal(t, context.Canceled, err)
+}

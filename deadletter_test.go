@@ -366,3 +366,29 @@ func TestMoveOvertakenByPurge(t *testing.T) {
 		require.Equal(t, 2, take(t, other).Body)
 	})
 }
+
+func TestReceiveGoesOnAfterManyDeadLetters(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		const n = 3000 // more than are moved under one lock
+		q, dead := withDead(t, 1)
+		for range n {
+			send(t, q, "x")
+		}
+		ms, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: n})
+		require.NoError(t, err)
+		require.Len(t, ms, n)
+		time.Sleep(time.Second)
+		send(t, q, "good")
+		m, err := q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "good", m.Body)
+		counts(t, dead, n, 0, 0)
+		require.NoError(t, dead.Close())
+
+		send(t, q, "stays")
+		require.NoError(t, take(t, q).Release(ctx))
+		m, err = q.Receive(ctx)
+		require.NoError(t, err, "what the dead-letter queue did not take is delivered by the same call")
+		require.Equal(t, "stays", m.Body)
+	})
+}

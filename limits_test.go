@@ -2,6 +2,7 @@ package dabchick_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -231,4 +232,42 @@ func TestMaxInFlight(t *testing.T) {
 		counts(t, q, 2, 1, 0)
 		require.Equal(t, []int{1}, takeAll(t, q))
 	})
+}
+
+// A sender whose context ends in the same instant as there is room may return
+// either; what it returns is true.
+func TestCancelAtTheMomentOfRoom(t *testing.T) {
+	var stored, refused int
+	for round := range 1500 {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			q := mustNew(t, dabchick.Options[string]{MaxMessages: 1})
+			send(t, q, "a")
+			m := take(t, q)
+			short, cancel := context.WithCancel(ctx)
+			b := start(func() (dabchick.ID, error) { return q.Send(short, "b") })
+			blocked(t, b)
+			switch round % 3 {
+			case 0:
+				go cancel()
+			case 1:
+				cancel()
+			case 2:
+				cancel()
+				runtime.Gosched()
+			}
+			require.NoError(t, m.Delete(ctx))
+			r := finished(t, b)
+			if r.err != nil {
+				refused++
+				require.Equal(t, context.Canceled, r.err)
+				takeNone(t, q)
+			} else {
+				stored++
+				require.Equal(t, r.value, take(t, q).ID)
+			}
+			cancel()
+		})
+	}
+	require.NotZero(t, stored, "the race was never run into")
+	require.NotZero(t, refused, "the race was never run into")
 }

@@ -103,3 +103,25 @@ func TestLedger(t *testing.T) {
 		require.Equal(t, dabchick.Totals{Sent: 2, Arrived: 1}, stats(t, dead).Totals)
 	})
 }
+
+// A hook is told of each of many messages that come up or expire at once.
+func TestManyMessagesEndAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		const n = 5000
+		told := map[dabchick.EventKind]int{}
+		q := mustNew(t, dabchick.Options[int]{
+			Retention: time.Hour, Delay: time.Second,
+			OnEvent: func(e dabchick.Event[int]) { told[e.Kind]++ },
+		})
+		for i := range n {
+			send(t, q, i)
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, 0, take(t, q).Body)
+		require.Equal(t, n, told[dabchick.Appeared])
+		time.Sleep(time.Hour)
+		takeNone(t, q)
+		require.Equal(t, n, told[dabchick.Expired])
+		require.EqualValues(t, n, stats(t, q).Expired)
+	})
+}
