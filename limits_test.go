@@ -75,6 +75,24 @@ func TestRoomComesFromEverythingThatRemovesAMessage(t *testing.T) {
 			require.NoError(t, a.Release(ctx))
 			return q, func() { q.Redrive(ctx, dabchick.RedriveOptions[string]{To: dead(t)}) }
 		},
+		"lower retention": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, _, _ := fullQueue(t, dabchick.Options[string]{})
+			time.Sleep(time.Hour)
+			return q, func() {
+				o := q.Options()
+				o.Retention = time.Minute
+				require.NoError(t, q.SetOptions(o))
+			}
+		},
+		"lower retention, later": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
+			q, _, _ := fullQueue(t, dabchick.Options[string]{})
+			return q, func() {
+				o := q.Options()
+				o.Retention = time.Minute
+				require.NoError(t, q.SetOptions(o))
+				time.Sleep(time.Minute + ns)
+			}
+		},
 		"higher limit": func(t *testing.T, ctx context.Context) (*dabchick.Queue[string], func()) {
 			q, _, _ := fullQueue(t, dabchick.Options[string]{})
 			return q, func() {

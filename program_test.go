@@ -452,6 +452,7 @@ func (p *program) setOptions(i int) {
 		i, o.VisibilityTimeout, o.Delay, o.Retention, o.MaxMessages, o.MaxBytes, o.MaxInFlight, o.MaxReceives)
 	require.NoError(p.t, q.SetOptions(o))
 	m.o = q.Options()
+	m.expire()
 }
 
 // compare holds all that can be seen of the queues against the models, and

@@ -119,10 +119,10 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 		return q.fail("set options", err)
 	}
 	now := q.enter(q.clock())
-	defer q.leave(now)
 	o.Driver, o.Codec, o.Size = q.opts.Driver, q.opts.Codec, q.opts.Size
 	q.opts = o
 	q.apply()
+	q.leave(q.catchUp(now)) // a shorter retention takes effect at once
 	return nil
 }
 
