@@ -1,7 +1,11 @@
 package dabchick_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,5 +21,28 @@ func TestDependencies(t *testing.T) {
 			continue
 		}
 		t.Errorf("the library links %s", path)
+	}
+}
+
+// The core takes time as an argument. It knows no locks, reads no clock, and
+// starts nothing.
+func TestCoreIsPure(t *testing.T) {
+	for _, name := range []string{"visibility.go", "index.go", "slab.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		for _, i := range file.Imports {
+			require.Contains(t, []string{`"math"`, `"slices"`, `"time"`, `"github.com/google/btree"`}, i.Path.Value, name)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt, *ast.SelectStmt, *ast.ChanType:
+				t.Errorf("%s: a %T", name, n)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && !slices.Contains([]string{"Duration", "Time"}, n.Sel.Name) {
+					t.Errorf("%s: time.%s", name, n.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }
