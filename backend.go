@@ -242,6 +242,7 @@ func (b *backend[T]) accept(p *parcel[T]) error {
 	case sent[0].Err != nil:
 		return sent[0].Err
 	}
+	p.taken = true
 	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more}
 	b.tell(&Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason}, 1)
 	return nil

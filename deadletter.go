@@ -26,17 +26,10 @@ func (q *Queue[T]) deadLetter(ctx context.Context, held *Message[T], reason stri
 		return q.fail("dead-letter", err)
 	}
 	until := m.at
-	mv := q.newMove(now, r.slot, m, q.opts.DeadLetter, reason)
-	q.leave(now)
-	err = mv.to.accept(&mv.parcel)
-	now = q.enter(q.clock())
-	if err == nil {
-		q.moved(now, &mv, DeadLettered)
-	} else if m := q.stranded(now, &mv); m != nil {
-		q.core.keep(now, mv.slot, m, until)
-	}
-	q.leave(now)
-	return q.fail("dead-letter", err)
+	moves := []move[T]{q.newMove(now, r.slot, m, q.opts.DeadLetter, reason)}
+	moves[0].until = until
+	q.leave(q.carry(moves))
+	return q.fail("dead-letter", moves[0].err)
 }
 
 // A parcel is a message between two queues, with instants as times because
@@ -47,18 +40,20 @@ type parcel[T any] struct {
 	size    int64
 	sentAt  time.Time
 	firstAt time.Time // zero if never
+	taken   bool      // the receiving queue has it
 }
 
 // A move takes a message of this queue to another. The message stays in its
 // slot, detached, until the other queue has it.
 type move[T any] struct {
 	parcel[T]
-	to   *Queue[T]
-	slot uint32
-	seq  uint64
-	was  seen
-	why  string
-	err  error
+	to    *Queue[T]
+	slot  uint32
+	seq   uint64
+	was   seen
+	until int64 // when its receiver's hold on it ends; 0 if nobody holds it
+	why   string
+	err   error // why it was not taken
 }
 
 // newMove takes out a message to be carried to another queue once the lock is
@@ -97,23 +92,42 @@ func limitReason(receives int, queue string) string {
 	return fmt.Sprintf("received %d times, the limit of queue %q", receives, queue)
 }
 
-// carry hands moves to their queues, with the lock let go meanwhile. A message
-// that its queue would not take comes back to its place, and will be delivered
-// once more before that is tried again.
-func (q *Queue[T]) carry() (now int64) {
-	moves := q.moves
-	q.moves = nil
+// carry hands moves to their queues, with the lock let go meanwhile. It needs
+// the lock, and has it again when it returns.
+func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 	q.mu.Unlock()
+	returned := false
+	defer func() {
+		if !returned { // a hook of the other queue has panicked
+			q.finish(moves)
+			q.mu.Unlock()
+		}
+	}()
 	for i := range moves {
 		moves[i].err = moves[i].to.accept(&moves[i].parcel)
 	}
+	returned = true
+	return q.finish(moves)
+}
+
+// finish locks the queue and ends moves, taken or not. A message that was not
+// taken comes back: to its receiver, or to its place, to be delivered once more
+// before the move is tried again.
+func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 	q.mu.Lock()
 	now = q.core.advance(q.clock())
 	for i := range moves {
 		mv := &moves[i]
-		if mv.err == nil {
+		if mv.taken {
 			q.moved(now, mv, DeadLettered)
-		} else if m := q.stranded(now, mv); m != nil {
+			continue
+		}
+		m := q.stranded(now, mv)
+		switch {
+		case m == nil:
+		case mv.until > 0:
+			q.core.keep(now, mv.slot, m, mv.until)
+		default:
 			m.stay = true
 			q.core.putBack(mv.slot, m, mv.was)
 		}
@@ -175,6 +189,7 @@ func (q *Queue[T]) accept(p *parcel[T]) error {
 	p.more.arrivedAt = now
 	slot := q.core.transfer(now, p.body, p.more, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
 	q.totals.Arrived++
+	p.taken = true
 	if q.listening() {
 		m := q.core.slab.at(slot)
 		q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
@@ -286,15 +301,17 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 	mv := q.newMove(now, slot, m, to, "")
 	q.leave(now)
 
-	_, err := to.send(ctx, mv.body, more.fresh(), Immediately)
-
-	now = q.enter(q.clock())
-	if err == nil {
-		q.moved(now, &mv, Redriven)
-	} else if m := q.stranded(now, &mv); m != nil {
-		q.core.putBack(slot, m, mv.was)
-	}
-	q.leave(now)
+	err := errAgain // stays if a hook of the other queue panics
+	defer func() {
+		now := q.enter(q.clock())
+		if err == nil {
+			q.moved(now, &mv, Redriven)
+		} else if m := q.stranded(now, &mv); m != nil {
+			q.core.putBack(slot, m, mv.was)
+		}
+		q.leave(now)
+	}()
+	_, err = to.send(ctx, mv.body, more.fresh(), Immediately)
 	return err == nil, err
 }
 

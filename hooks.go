@@ -13,7 +13,9 @@ import (
 // events, and before that call returns unless another call is busy with earlier
 // ones at that moment. It may therefore use the queue, and events that it
 // causes follow when it has returned; but it holds up that call for as long as
-// it takes. A panic in it goes to that call.
+// it takes. A panic in it goes to that call, and nothing is lost by it; when it
+// was a waiting receiver's alarm that noticed the event, there is no call, and
+// the panic ends the program.
 //
 // A queue starts nothing by itself, so the end of a delay, of a visibility
 // timeout or of retention is told when the next call comes or a waiting

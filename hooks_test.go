@@ -207,3 +207,41 @@ func TestEventKinds(t *testing.T) {
 	require.Equal(t, "event 0", dabchick.EventKind(0).String())
 	require.Equal(t, "event 200", dabchick.EventKind(200).String())
 }
+
+// A hook of the dead-letter queue that panics leaves no message between the
+// queues.
+func TestPanicInAHookOfTheDeadLetterQueue(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, dead := withDead(t, 1)
+		o := dead.Options()
+		o.OnEvent = func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Arrived {
+				panic("boom")
+			}
+		}
+		require.NoError(t, dead.SetOptions(o))
+		send(t, q, "a", "b", "by hand")
+		require.NoError(t, take(t, q).Release(ctx))
+		require.NoError(t, take(t, q).Release(ctx))
+		m := take(t, q)
+
+		require.PanicsWithValue(t, "boom", func() { m.DeadLetter(ctx, "why") })
+		counts(t, q, 2, 0, 0)
+		counts(t, dead, 1, 0, 0)
+		require.PanicsWithValue(t, "boom", func() { q.TryReceive() })
+		counts(t, q, 1, 0, 0) // b was not carried, and is back
+		counts(t, dead, 2, 0, 0)
+		require.Equal(t, "b", take(t, q).Body)
+		require.NoError(t, q.Check())
+		require.NoError(t, dead.Check())
+
+		// A redrive that is torn away keeps the message here too: rather twice
+		// than not at all.
+		o = q.Options()
+		o.OnEvent = func(e dabchick.Event[string]) { panic("boom") }
+		require.NoError(t, q.SetOptions(o))
+		require.PanicsWithValue(t, "boom", func() { dead.Redrive(ctx, dabchick.RedriveOptions[string]{}) })
+		counts(t, dead, 2, 0, 0)
+		require.NoError(t, dead.Check())
+	})
+}

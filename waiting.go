@@ -172,7 +172,9 @@ func (q *Queue[T]) leave(now int64) {
 		q.serve(now)
 	}
 	for len(q.moves) > 0 {
-		now = q.carry()
+		moves := q.moves
+		q.moves = nil
+		now = q.carry(moves)
 		if q.receivers.n+q.senders.n > 0 {
 			q.serve(now)
 		}
