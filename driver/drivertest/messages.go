@@ -169,12 +169,17 @@ var messageCases = []testCase{
 	},
 }
 
-// receiveAll receives exactly n messages.
+// receiveAll receives exactly n messages, hidden for ten units.
 func (e *env) receiveAll(n int) []driver.Message {
+	e.Helper()
+	return e.receiveAllFor(n, e.unit(10))
+}
+
+func (e *env) receiveAllFor(n int, visibility time.Duration) []driver.Message {
 	e.Helper()
 	var all []driver.Message
 	for len(all) < n {
-		ms := e.receive(n - len(all))
+		ms := e.receiveFor(n-len(all), visibility)
 		e.check(len(ms) > 0, "%d messages, %d were sent", len(all), n)
 		all = append(all, ms...)
 	}

@@ -158,14 +158,3 @@ func (e *env) is(err, want error) {
 	e.Helper()
 	e.check(errors.Is(err, want), "error %v, where %v was expected", err, want)
 }
-
-func (e *env) receiveAllFor(n int, visibility time.Duration) []driver.Message {
-	e.Helper()
-	var all []driver.Message
-	for len(all) < n {
-		ms := e.receiveFor(n-len(all), visibility)
-		e.check(len(ms) > 0, "%d messages, %d were sent", len(all), n)
-		all = append(all, ms...)
-	}
-	return all
-}
