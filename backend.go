@@ -28,7 +28,7 @@ type backend[T any] struct {
 // made for whoever came upon the message, and has no context of its own.
 const moveTimeout = 30 * time.Second
 
-var errPeek = fmt.Errorf("%w by a queue on a backend", errors.ErrUnsupported)
+var errNotOnBackend = fmt.Errorf("%w by a queue on a backend", errors.ErrUnsupported)
 
 func newBackend[T any](q *Queue[T], o *Options[T]) *backend[T] {
 	return &backend[T]{queue: q, driver: o.Driver, codec: o.Codec, quit: make(chan struct{})}
@@ -43,7 +43,7 @@ func (b *backend[T]) err(ctx context.Context, op string, err error) error {
 }
 
 // outgoing encodes a message.
-func (b *backend[T]) outgoing(body T, more *details[T], delay time.Duration) (driver.Outgoing, error) {
+func (b *backend[T]) outgoing(body T, more *details[T], group string, delay time.Duration) (driver.Outgoing, error) {
 	data, err := b.codec.Encode(body)
 	if err != nil {
 		return driver.Outgoing{}, fmt.Errorf("encode body: %w", err)
@@ -51,15 +51,15 @@ func (b *backend[T]) outgoing(body T, more *details[T], delay time.Duration) (dr
 	if delay == 0 {
 		delay = b.queue.Options().Delay
 	}
-	o := driver.Outgoing{Body: data, Delay: max(delay, 0)}
+	o := driver.Outgoing{Body: data, Group: group, Delay: max(delay, 0)}
 	if more != nil {
-		o.Group, o.Attributes, o.Trace, o.Origin = more.group, more.attributes, more.trace, more.origin
+		o.DedupID, o.Attributes, o.Trace, o.Origin = more.dedup, more.attributes, more.trace, more.origin
 	}
 	return o, nil
 }
 
-func (b *backend[T]) send(ctx context.Context, body T, more *details[T], delay time.Duration) (ID, error) {
-	s := &sending[T]{entries: []entry[T]{{body: body, more: more, delay: delay}}, ids: make([]ID, 1)}
+func (b *backend[T]) send(ctx context.Context, e entry[T]) (ID, error) {
+	s := &sending[T]{entries: []entry[T]{e}, ids: make([]ID, 1)}
 	b.sendBatch(ctx, s)
 	return s.ids[0], b.err(ctx, "send", s.failed.first())
 }
@@ -69,7 +69,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 	var batch []driver.Outgoing
 	var entries []entry[T]
 	for _, e := range s.entries {
-		o, err := b.outgoing(e.body, e.more, e.delay)
+		o, err := b.outgoing(e.body, e.more, e.group, e.delay)
 		if err != nil {
 			s.failed = s.failed.add(e.index, err)
 			continue
@@ -96,7 +96,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 			continue
 		}
 		s.ids[e.index] = r.ID
-		m := Message[T]{ID: r.ID, Body: e.body, State: Visible, queue: b.queue, more: e.more, firstAt: never}
+		m := Message[T]{ID: r.ID, Body: e.body, State: Visible, queue: b.queue, more: e.more, group: e.group, firstAt: never}
 		m.sentAt = b.queue.clock()
 		m.comeAt = after(m.sentAt, batch[i].Delay)
 		if batch[i].Delay > 0 {
@@ -112,7 +112,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
 	b.queue.mu.Lock()
 	wait := b.queue.wait(o)
-	r := driver.Receive{Max: o.Max, Visibility: max(o.Visibility, 0)}
+	r := driver.Receive{Max: o.Max, Visibility: max(o.Visibility, 0), Attempt: o.AttemptID}
 	if o.Visibility == 0 {
 		r.Visibility = max(b.queue.opts.VisibilityTimeout, 0)
 	}
@@ -188,9 +188,11 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 		sentAt:   q.instant(d.SentAt),
 		firstAt:  q.instant(d.FirstReceivedAt),
 		comeAt:   q.instant(d.VisibleAt),
+		group:    d.Group,
+		sequence: d.Sequence,
 	}
-	if d.Group != "" || d.Trace != "" || d.Attributes != nil || d.Origin != nil {
-		m.more = &details[T]{group: d.Group, trace: d.Trace, attributes: d.Attributes, origin: d.Origin}
+	if d.DedupID != "" || d.Trace != "" || d.Attributes != nil || d.Origin != nil {
+		m.more = &details[T]{dedup: d.DedupID, trace: d.Trace, attributes: d.Attributes, origin: d.Origin}
 	}
 	if o := d.Origin; o != nil {
 		// As in the built-in engine, a dead letter goes on being the message
@@ -205,10 +207,10 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 // carry takes a received message to a dead-letter queue: first it is stored
 // there, then deleted here. A crash between the two leaves it in both.
 func (b *backend[T]) carry(ctx context.Context, m *Message[T], to *Queue[T], receives int, why string) error {
-	p := parcel[T]{body: m.Body, sentAt: m.SentAt(), firstAt: m.FirstReceivedAt()}
+	p := parcel[T]{body: m.Body, group: m.group, sentAt: m.SentAt(), firstAt: m.FirstReceivedAt()}
 	p.size = to.size(m.Body, m.more)
 	p.more = b.queue.buried(m.more, m.ID, p.sentAt, time.Now(), int64(receives), why)
-	if err := to.accept(&p); err != nil {
+	if err := to.arrive(&p); err != nil {
 		return err
 	}
 	if err := b.delete(ctx, m.Receipt); err != nil {
@@ -226,10 +228,10 @@ func (b *backend[T]) deadLetter(ctx context.Context, m *Message[T], reason strin
 	return b.carry(ctx, m, to, m.Receives, reason)
 }
 
-func (b *backend[T]) accept(p *parcel[T]) error {
+func (b *backend[T]) arrive(p *parcel[T]) error {
 	ctx, cancel := context.WithTimeout(context.Background(), moveTimeout)
 	defer cancel()
-	o, err := b.outgoing(p.body, p.more, Immediately)
+	o, err := b.outgoing(p.body, p.more, p.group, Immediately)
 	if err != nil {
 		return err
 	}
@@ -243,7 +245,7 @@ func (b *backend[T]) accept(p *parcel[T]) error {
 		return sent[0].Err
 	}
 	p.taken = true
-	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more}
+	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more, group: p.group}
 	b.tell(&Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason}, 1)
 	return nil
 }
@@ -262,7 +264,7 @@ func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error)
 	}
 	m, err := b.message(&got[0])
 	if err == nil {
-		_, err = to.send(ctx, m.Body, m.more.fresh(), Immediately)
+		_, err = to.send(ctx, entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: true})
 	}
 	if err != nil {
 		// The attempt is spent, but the message need not wait for its timeout.

@@ -111,3 +111,82 @@ func cycle(b *testing.B, q *dabchick.Queue[[]byte]) {
 		}
 	}
 }
+
+// BenchmarkFIFO is the cycle on a FIFO queue with a million resident messages,
+// spread over groups, beside a standard queue with as many. Each message is sent
+// to the next group, and the groups take turns.
+func BenchmarkFIFO(b *testing.B) {
+	const resident = 1_000_000
+	b.Run("standard", func(b *testing.B) {
+		q := mustNew(b, dabchick.Options[[]byte]{Retention: dabchick.Forever})
+		fillUp(b, q, resident)
+		cycle(b, q)
+	})
+	for _, groups := range []int{1, 1_000, 100_000} {
+		names := make([]string, groups)
+		for i := range names {
+			names[i] = fmt.Sprintf("group-%d", i)
+		}
+		b.Run(fmt.Sprintf("groups=%.0e", float64(groups)), func(b *testing.B) {
+			q := mustNew(b, dabchick.Options[[]byte]{FIFO: true, Retention: dabchick.Forever})
+			fillGroups(b, q, names, resident)
+			cycleGroups(b, q, names)
+		})
+		b.Run(fmt.Sprintf("fair/groups=%.0e", float64(groups)), func(b *testing.B) {
+			q := mustNew(b, dabchick.Options[[]byte]{Retention: dabchick.Forever})
+			fillGroups(b, q, names, resident)
+			cycleGroups(b, q, names)
+		})
+	}
+}
+
+// BenchmarkBlockedGroups is the cycle of a free group while 100,000 others, with
+// a million messages behind, are held back by one in flight each.
+func BenchmarkBlockedGroups(b *testing.B) {
+	const groups = 100_000
+	names := make([]string, groups)
+	for i := range names {
+		names[i] = fmt.Sprintf("group-%d", i)
+	}
+	q := mustNew(b, dabchick.Options[[]byte]{FIFO: true, Retention: dabchick.Forever, VisibilityTimeout: time.Hour})
+	fillGroups(b, q, names, 10*groups)
+	for range groups {
+		if _, err := q.Receive(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cycleGroups(b, q, []string{"free"})
+}
+
+func fillGroups(b *testing.B, q *dabchick.Queue[[]byte], names []string, n int) {
+	b.Helper()
+	body := make([]byte, 256)
+	for i := range n {
+		o := dabchick.SendOptions{Group: names[i%len(names)]}
+		if _, err := q.SendWith(context.Background(), body, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func cycleGroups(b *testing.B, q *dabchick.Queue[[]byte], names []string) {
+	ctx := context.Background()
+	body := make([]byte, 256)
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := q.SendWith(ctx, body, dabchick.SendOptions{Group: names[i]}); err != nil {
+			b.Fatal(err)
+		}
+		if i++; i == len(names) {
+			i = 0
+		}
+		m, err := q.Receive(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Delete(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -20,7 +20,7 @@ func (q *Queue[T]) Check() error {
 		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
 	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:
 		return fmt.Errorf("an alarm is set for nobody")
-	case q.receivers.n > 0 && !q.paused && q.core.next(q.core.now) != 0 && q.opts.MaxInFlight == 0:
+	case q.receivers.n > 0 && !q.paused && q.core.next(q.core.now, math.MaxUint64) != 0 && q.opts.MaxInFlight == 0:
 		return fmt.Errorf("a receiver waits while there is a message")
 	}
 	return nil
@@ -36,6 +36,15 @@ func (q *Queue[T]) Chunks() (n int) {
 		}
 	}
 	return n
+}
+
+// Remembered returns how many deduplication ids the queue remembers, and for how
+// many its maps have had to have room.
+func (q *Queue[T]) Remembered() (n, room int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m := &q.accepted
+	return len(m.entries) + len(m.former), max(m.peak, len(m.former))
 }
 
 // check proves what stands above type core.
@@ -62,6 +71,9 @@ func (c *core[T]) check() error {
 	}
 	if err := c.hidden.check(homes); err != nil {
 		return fmt.Errorf("hidden: %w", err)
+	}
+	if err := c.checkGroups(homes); err != nil {
+		return fmt.Errorf("groups: %w", err)
 	}
 	// What is overdue in hidden comes after all of ready.
 	if first := c.hidden.due(c.now); first != 0 && c.ready.tail != 0 {
@@ -92,7 +104,7 @@ func (c *core[T]) check() error {
 		if m.state == inFlight && m.receives == 0 {
 			return fmt.Errorf("slot %d is in flight without a receive", slot)
 		}
-		if (m.firstAt == never) != (m.receives == 0 && (!m.moved || c.cell(slot).more.earlier == 0)) {
+		if (m.firstAt == never) != (m.receives == 0 && (!m.is(moved) || c.cell(slot).more.earlier == 0)) {
 			return fmt.Errorf("slot %d has %d receives and was first received at %d", slot, m.receives, m.firstAt)
 		}
 		if after(m.sentAt, c.retention) < c.expiry {
@@ -111,7 +123,7 @@ func (c *core[T]) check() error {
 func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
 	n := 0
 	err := c.slab.checkList(&c.arrivals, func(slot uint32, m *meta) error {
-		if n++; m.moved {
+		if n++; m.is(moved) && !c.fifo {
 			return fmt.Errorf("slot %d is a dead letter", slot)
 		}
 		return nil
@@ -121,7 +133,7 @@ func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
 	}
 	transfers := 0
 	err = c.slab.checkList(&c.transfers, func(slot uint32, m *meta) error {
-		if transfers++; !m.moved {
+		if transfers++; !m.is(moved) {
 			return fmt.Errorf("slot %d is no dead letter", slot)
 		}
 		if _, ok := c.bySent.Get(key{m.sentAt, m.seq, slot}); !ok {
@@ -249,6 +261,78 @@ func (s *slab) checkList(l *list, each func(uint32, *meta) error, less func(a, b
 	}
 	if l.tail != prev {
 		return fmt.Errorf("the last is %d, and should be %d", l.tail, prev)
+	}
+	return nil
+}
+
+// checkGroups proves that each message with a group is in the line of that
+// group, and that what may be delivered is where it is delivered from.
+func (c *core[T]) checkGroups(homes map[uint32]home) error {
+	s := &c.groups
+	heads := 0
+	members := map[uint32]int{}
+	for n := uint32(1); n < s.fresh; n++ {
+		g := s.at(n)
+		if g.name == "" {
+			continue
+		}
+		if s.byName[g.name] != n {
+			return fmt.Errorf("%q is number %d and %d", g.name, n, s.byName[g.name])
+		}
+		var counts [states]int
+		err := c.slab.checkList(&g.line, func(slot uint32, m *meta) error {
+			members[n]++
+			counts[m.state]++
+			if m.group != n {
+				return fmt.Errorf("slot %d of group %d is in %d", slot, m.group, n)
+			}
+			first := g.line.head == slot
+			switch {
+			case c.fifo && m.home == heldBack:
+				homes[slot] = heldBack
+				if first || m.state != visible {
+					return fmt.Errorf("slot %d is held back, in state %d, first %v", slot, m.state, first)
+				}
+			case c.fifo && m.state == visible && !first:
+				return fmt.Errorf("slot %d can be delivered before the first of its group", slot)
+			}
+			return nil
+		}, func(a, b *meta) bool { return a.seq < b.seq })
+		if err != nil {
+			return fmt.Errorf("%q: %w", g.name, err)
+		}
+		if counts != g.counts {
+			return fmt.Errorf("%q counts %v and has %v", g.name, g.counts, counts)
+		}
+		if err := c.slab.checkList(&g.shown, func(slot uint32, m *meta) error {
+			homes[slot] = inGroup
+			if m.state != visible || m.group != n || c.fifo {
+				return fmt.Errorf("slot %d of group %d is shown in state %d", slot, m.group, m.state)
+			}
+			return nil
+		}, before); err != nil {
+			return fmt.Errorf("%q, visible: %w", g.name, err)
+		}
+		if slot := g.shown.head; slot != 0 {
+			heads++
+			m := c.slab.at(slot)
+			if _, ok := c.heads.Get(key{m.at, m.place, n}); !ok {
+				return fmt.Errorf("%q is not among the heads", g.name)
+			}
+		}
+	}
+	if heads != c.heads.Len() {
+		return fmt.Errorf("%d heads of %d groups", c.heads.Len(), heads)
+	}
+	var prev uint32
+	for n := s.idle.head; n != 0; n = s.at(n).next {
+		if g := s.at(n); g.prev != prev || members[n] > 0 {
+			return fmt.Errorf("%q with %d messages is idle, behind %d", g.name, members[n], g.prev)
+		}
+		prev = n
+	}
+	if s.idle.tail != prev {
+		return fmt.Errorf("the last idle is %d, and should be %d", s.idle.tail, prev)
 	}
 	return nil
 }

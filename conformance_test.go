@@ -33,9 +33,9 @@ func (d engineDriver) Send(ctx context.Context, batch []driver.Outgoing) ([]driv
 		body := bytes.Clone(o.Body)
 		if o.Origin != nil {
 			more := details[[]byte]{id: o.Origin.ID, origin: o.Origin, earlier: int64(o.Origin.Receives),
-				attributes: o.Attributes, group: o.Group, trace: o.Trace}
-			p := parcel[[]byte]{body: body, more: &more, sentAt: o.Origin.SentAt}
-			sent[i] = driver.Sent{ID: o.Origin.ID, Err: d.q.accept(&p)}
+				attributes: o.Attributes, trace: o.Trace}
+			p := parcel[[]byte]{body: body, more: &more, group: o.Group, sentAt: o.Origin.SentAt}
+			sent[i] = driver.Sent{ID: o.Origin.ID, Err: d.q.arrive(&p)}
 			continue
 		}
 		id, err := d.q.SendWith(ctx, body, SendOptions{

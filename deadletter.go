@@ -3,6 +3,7 @@ package dabchick
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -37,6 +38,7 @@ func (q *Queue[T]) deadLetter(ctx context.Context, held *Message[T], reason stri
 type parcel[T any] struct {
 	body    T
 	more    *details[T] // as the receiving queue will have it
+	group   string
 	size    int64
 	sentAt  time.Time
 	firstAt time.Time // zero if never
@@ -61,7 +63,7 @@ type move[T any] struct {
 func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why string) move[T] {
 	e := q.core.cell(slot)
 	mv := move[T]{to: to, slot: slot, seq: m.seq, why: why}
-	mv.body, mv.size, mv.sentAt = e.body, m.size, q.time(m.sentAt)
+	mv.body, mv.group, mv.size, mv.sentAt = e.body, q.core.groupName(m), m.size, q.time(m.sentAt)
 	if m.firstAt != never {
 		mv.firstAt = q.time(m.firstAt)
 	}
@@ -77,6 +79,9 @@ func (q *Queue[T]) buried(more *details[T], id ID, sentAt, now time.Time, receiv
 		d = *more
 	}
 	d.id, d.from, d.earlier = id, q, receives
+	if d.dedup != "" || q.core.fifo {
+		d.dedup = id.String() // so that it is nobody else's
+	}
 	d.origin = &Origin{ID: id, Queue: q.name, Reason: why, Receives: int(receives), SentAt: sentAt, MovedAt: now}
 	return &d
 }
@@ -104,7 +109,7 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 		}
 	}()
 	for i := range moves {
-		moves[i].err = moves[i].to.accept(&moves[i].parcel)
+		moves[i].err = moves[i].to.arrive(&moves[i].parcel)
 	}
 	returned = true
 	return q.finish(moves)
@@ -114,8 +119,7 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 // taken comes back: to its receiver, or to its place, to be delivered once more
 // before the move is tried again.
 func (q *Queue[T]) finish(moves []move[T]) (now int64) {
-	q.mu.Lock()
-	now = q.core.advance(q.clock())
+	now = q.enter(q.clock())
 	for i := range moves {
 		mv := &moves[i]
 		if mv.taken {
@@ -128,7 +132,7 @@ func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 		case mv.until > 0:
 			q.core.keep(now, mv.slot, m, mv.until)
 		default:
-			m.stay = true
+			m.flags |= stay
 			q.core.putBack(mv.slot, m, mv.was)
 		}
 	}
@@ -175,19 +179,19 @@ func (q *Queue[T]) stranded(now int64, mv *move[T]) *meta {
 	return m
 }
 
-// accept stores a dead letter from another queue, whatever bounds this queue
+// arrive stores a dead letter from another queue, whatever bounds this queue
 // has: a dead letter that waited would hold up the queue that it comes from.
-func (q *Queue[T]) accept(p *parcel[T]) error {
+func (q *Queue[T]) arrive(p *parcel[T]) error {
 	if q.backend != nil {
-		return q.backend.accept(p)
+		return q.backend.arrive(p)
 	}
-	now := q.enter(q.clock())
+	now := q.heed(q.enter(q.clock()), p.group)
 	if q.closed {
 		q.leave(now)
 		return ErrClosed
 	}
 	p.more.arrivedAt = now
-	slot := q.core.transfer(now, p.body, p.more, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
+	slot := q.core.transfer(now, p.body, p.more, p.group, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
 	q.totals.Arrived++
 	p.taken = true
 	if q.listening() {
@@ -214,6 +218,19 @@ type RedriveOptions[T any] struct {
 	Progress func(moved, total int)
 }
 
+// checkKind says whether messages may go to another queue: a FIFO queue takes
+// those of FIFO queues, a standard queue those of standard ones. What a backend
+// is, it knows itself.
+func (q *Queue[T]) checkKind(field string, to *Queue[T]) error {
+	if to == nil || to.backend != nil || q.backend != nil || to.core.fifo == q.core.fifo {
+		return nil
+	}
+	if q.core.fifo {
+		return &InvalidError{field, to.name, "a FIFO queue, as this one is"}
+	}
+	return &InvalidError{field, to.name, "a standard queue, as this one is"}
+}
+
 // Redrive moves visible messages, oldest first, from this dead-letter queue back
 // to where they came from, or to o.To, and returns how many it has moved. It
 // goes on until those are moved that were visible when it started, or ctx ends:
@@ -233,6 +250,9 @@ func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 	}
 	if o.To == q {
 		return 0, q.fail("redrive", &InvalidError{"To", q.name, "another queue than this"})
+	}
+	if err := q.checkKind("To", o.To); err != nil {
+		return 0, q.fail("redrive", err)
 	}
 	s, err := q.Stats(ctx)
 	if err == nil && s.Closed {
@@ -281,7 +301,7 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		q.leave(now)
 		return false, ErrClosed
 	}
-	slot := q.core.next(now)
+	slot := q.core.next(now, math.MaxUint64)
 	if slot == 0 {
 		q.leave(now)
 		return false, nil
@@ -311,16 +331,16 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		}
 		q.leave(now)
 	}()
-	_, err = to.send(ctx, mv.body, more.fresh(), Immediately)
+	_, err = to.send(ctx, entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
 	return err == nil, err
 }
 
 // fresh returns the details that a message keeps when it is sent anew.
 func (d *details[T]) fresh() *details[T] {
-	if d == nil || d.attributes == nil && d.group == "" && d.trace == "" {
+	if d == nil || d.attributes == nil && d.trace == "" && d.dedup == "" {
 		return nil
 	}
-	return &details[T]{attributes: d.attributes, group: d.group, trace: d.trace}
+	return &details[T]{attributes: d.attributes, trace: d.trace, dedup: d.dedup}
 }
 
 // pause waits for d, or until ctx ends.

@@ -59,13 +59,14 @@ const (
 	Paused                            // deliveries were paused
 	Resumed                           // deliveries were resumed
 	Closed                            // the queue was closed
+	Deduplicated                      // a send repeated the message with that ID; nothing was stored
 )
 
 var eventKinds = [...]string{
 	Sent: "sent", Appeared: "appeared", Received: "received", HandedBack: "handed back",
 	Deleted: "deleted", Released: "released", Extended: "extended", Reappeared: "reappeared",
 	Expired: "expired", DeadLettered: "dead-lettered", Arrived: "arrived", Redriven: "redriven",
-	Purged: "purged", Paused: "paused", Resumed: "resumed", Closed: "closed",
+	Purged: "purged", Paused: "paused", Resumed: "resumed", Closed: "closed", Deduplicated: "deduplicated",
 }
 
 func (k EventKind) String() string {

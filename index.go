@@ -36,9 +36,11 @@ const (
 	runTimeout             // received with the queue's own timeout
 	runOther               // a delay or timeout of its own
 	runs
-	inRest  // the index's tree
-	inReady // the core's list of visible messages
-	nowhere // held by a move to another queue
+	inRest   // the index's tree
+	inReady  // the core's list of visible messages
+	inGroup  // the list of visible messages of its group, on a standard queue
+	heldBack // visible, but behind another of its group on a FIFO queue
+	nowhere  // held by a move to another queue
 )
 
 // A key is a message's position in the tree. It is a copy of two fields of its

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ type Message[T any] struct {
 
 	queue                   *Queue[T]
 	more                    *details[T]
+	group                   string
+	sequence                string // on a backend
+	number                  uint64 // in the built-in engine
 	sentAt, firstAt, comeAt int64
 }
 
@@ -123,11 +127,26 @@ func (m Message[T]) instant(at int64) time.Time {
 }
 
 // Group returns the message group that the sender named, or "".
-func (m Message[T]) Group() string {
+func (m Message[T]) Group() string { return m.group }
+
+// DedupID returns the deduplication id of a message of a FIFO queue: the one
+// that the sender gave, or else the one computed from the body, or "". For a
+// dead letter it is the text of its ID, as on SQS.
+func (m Message[T]) DedupID() string {
 	if m.more == nil {
 		return ""
 	}
-	return m.more.group
+	return m.more.dedup
+}
+
+// SequenceNumber returns the number of a message of a FIFO queue, or "". It is
+// 20 digits; later messages have larger ones, in the order of texts too. A dead
+// letter has a number of its dead-letter queue.
+func (m Message[T]) SequenceNumber() string {
+	if m.number == 0 {
+		return m.sequence
+	}
+	return fmt.Sprintf("%020d", m.number)
 }
 
 // TraceHeader returns the AWS X-Ray trace header that came with the message, or
@@ -335,11 +354,11 @@ func attributesSize(attributes map[string]Attribute) (size int64) {
 }
 
 // newDetails returns what options say of a message, or nil if they say nothing.
-func newDetails[T any](o SendOptions) *details[T] {
-	if o.Group == "" && o.TraceHeader == "" && len(o.Attributes) == 0 {
+func newDetails[T any](o *SendOptions, dedup string) *details[T] {
+	if o.TraceHeader == "" && len(o.Attributes) == 0 && dedup == "" {
 		return nil
 	}
-	return &details[T]{group: o.Group, trace: o.TraceHeader, attributes: maps.Clone(o.Attributes)}
+	return &details[T]{trace: o.TraceHeader, attributes: maps.Clone(o.Attributes), dedup: dedup}
 }
 
 // fill makes dst the latest delivery of the message in slot. It needs the lock.
@@ -352,13 +371,19 @@ func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 	dst.State = InFlight
 	dst.queue = q
 	dst.more = e.more
+	if m.group != 0 {
+		dst.group = q.core.groupName(m)
+	}
+	if q.core.fifo {
+		dst.number = m.seq
+	}
 	dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, m.firstAt, m.at
 }
 
 // id returns the id of a message: the one that it brought along, or the
 // queue's random half and its number here.
 func (q *Queue[T]) id(slot uint32, m *meta) (id ID) {
-	if m.moved {
+	if m.is(moved) {
 		return q.core.cell(slot).more.id
 	}
 	binary.BigEndian.PutUint64(id[:8], q.idBase)
@@ -368,7 +393,7 @@ func (q *Queue[T]) id(slot uint32, m *meta) (id ID) {
 
 // receives counts all deliveries of a message, those by other queues too.
 func (q *Queue[T]) receives(slot uint32, m *meta) int64 {
-	if m.moved {
+	if m.is(moved) {
 		return m.receives + q.core.cell(slot).more.earlier
 	}
 	return m.receives

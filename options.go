@@ -85,6 +85,37 @@ type Options[T any] struct {
 	// ErrFull or ErrInFlightLimit, rather than wait.
 	FailFast bool
 
+	// FIFO makes the queue a FIFO queue: each message names a group, and those
+	// of a group are delivered one after the other. A message is deliverable
+	// when it is visible and no earlier message of its group is in flight or
+	// delayed, or was handed out with it by the same receive. Groups do not
+	// hold each other up: they take turns, in the order in which they have
+	// something deliverable. DeadLetter must be a FIFO queue then; a message
+	// that is moved there keeps its group and lets the next one of the group
+	// follow. It cannot be changed later.
+	FIFO bool
+
+	// DedupKey gives messages of a FIFO queue a deduplication id if their
+	// sender does not: ContentKey, say, for bytes and texts. It is called by
+	// the sender, before the message is stored; "" is no id. nil, the default,
+	// leaves such messages without. It cannot be changed later.
+	DedupKey func(T) string
+	// DedupWindow is how long a deduplication id is remembered, from the send
+	// that it came with, whatever becomes of the message. 0 means 5 minutes. A
+	// change applies to ids that are remembered.
+	DedupWindow time.Duration
+	// DedupScope says whether an id is good for the queue or for each group
+	// by itself. A change applies to later sends.
+	DedupScope DedupScope
+	// MessageDelays allows messages of a FIFO queue a Delay of their own, which
+	// SQS does not. Order is that of sending: a delayed message holds back the
+	// later ones of its group, however short their delays.
+	MessageDelays bool
+
+	// Fairness says when a group of a standard queue is noisy, so that those of
+	// others go first.
+	Fairness Fairness
+
 	// Size returns the size of a body in bytes, at least 0, for MaxBytes and
 	// Stats.Bytes. It is called by the sender, before the message is stored.
 	// nil means the length if T is []byte or string, and 0 otherwise; MaxBytes
@@ -97,8 +128,9 @@ type Options[T any] struct {
 
 	// Driver stores the messages in a backend rather than in the process. nil,
 	// the default, is the built-in engine. The queue owns the driver and closes
-	// it. A backend sets its own Retention, MaxMessages, MaxBytes and
-	// MaxInFlight, so these must be zero with it. It cannot be changed later.
+	// it. A backend sets its own Retention, MaxMessages, MaxBytes, MaxInFlight,
+	// Fairness, and whether it is FIFO, so these must be zero with it. It cannot
+	// be changed later.
 	Driver driver.Queue
 
 	// Codec turns bodies into bytes and back for a Driver. nil means the bytes
@@ -119,11 +151,17 @@ type Codec[T any] interface {
 // SendOptions are the settings of one message.
 type SendOptions struct {
 	// Delay hides the message for so long after it was sent. 0 means the
-	// queue's Delay; Immediately means not at all.
+	// queue's Delay; Immediately means not at all. On a FIFO queue it must be 0
+	// unless the queue's options have MessageDelays.
 	Delay time.Duration
-	// Group names the message group, a tenant or a user. A standard queue
-	// carries it to the receiver. "" means none.
+	// Group names the message group: on a FIFO queue, whose messages all have
+	// one, what is kept in order; on a standard queue a tenant, who should not
+	// crowd out others. See Options.FIFO and Options.Fairness. "" means none.
 	Group string
+	// DedupID names what is sent, on a FIFO queue: a second send with the same
+	// id stores nothing while the first is remembered. "" leaves it to the
+	// queue's DedupKey.
+	DedupID string
 	// Attributes travel beside the body. The map is copied; the bytes of
 	// binary values are not, and must not be changed any more.
 	Attributes map[string]Attribute
@@ -143,6 +181,12 @@ type ReceiveOptions struct {
 	// Visibility is the visibility timeout of the messages received. 0 means
 	// the queue's VisibilityTimeout; Immediately leaves them visible.
 	Visibility time.Duration
+	// AttemptID names this receive, on a FIFO queue, so that it can be repeated
+	// if its answer was lost: a receive with the same id, within 5 minutes and
+	// while the messages are in flight and nothing was done to them, returns
+	// the same messages with the same receipts, hidden anew, and counts as the
+	// same delivery. Else it is a receive like any other. "" means none.
+	AttemptID string
 }
 
 // settled returns the options with defaults filled in, or an *InvalidError.
@@ -155,6 +199,7 @@ func (o Options[T]) settled() (Options[T], error) {
 		checkCount("MaxMessages", int64(o.MaxMessages)),
 		checkCount("MaxBytes", o.MaxBytes),
 		checkCount("MaxInFlight", int64(o.MaxInFlight)),
+		o.checkFIFO(),
 		o.checkDeadLetter(),
 		o.checkDriver(),
 	); err != nil {
@@ -178,10 +223,41 @@ func (o Options[T]) settled() (Options[T], error) {
 	if o.Size == nil && o.MaxBytes > 0 {
 		return o, &InvalidError{"MaxBytes", o.MaxBytes, "0 unless T is []byte or string, or Size is set"}
 	}
+	if o.FIFO && o.DedupWindow == 0 {
+		o.DedupWindow = DefaultDedupWindow
+	}
+	if o.Driver == nil && !o.FIFO {
+		fair, err := o.Fairness.settled()
+		if err != nil {
+			return o, err
+		}
+		o.Fairness = fair
+	}
 	if o.Driver != nil && o.Codec == nil {
 		o.Codec = defaultCodec[T]()
 	}
 	return o, nil
+}
+
+func (o Options[T]) checkFIFO() error {
+	const allowed = "unset, unless the queue is FIFO"
+	switch {
+	case o.DedupScope > DedupGroup:
+		return &InvalidError{"DedupScope", o.DedupScope, "DedupQueue or DedupGroup"}
+	case o.FIFO && o.Fairness != (Fairness{}):
+		return &InvalidError{"Fairness", o.Fairness, "unset on a FIFO queue"}
+	case o.FIFO:
+		return checkDuration("DedupWindow", o.DedupWindow, false)
+	case o.DedupKey != nil && o.Driver == nil:
+		return &InvalidError{"DedupKey", "a function", allowed}
+	case o.DedupWindow != 0:
+		return &InvalidError{"DedupWindow", o.DedupWindow, allowed}
+	case o.DedupScope != DedupQueue:
+		return &InvalidError{"DedupScope", o.DedupScope, allowed}
+	case o.MessageDelays:
+		return &InvalidError{"MessageDelays", o.MessageDelays, allowed}
+	}
+	return nil
 }
 
 func (o Options[T]) checkDeadLetter() error {
@@ -209,6 +285,10 @@ func (o Options[T]) checkDriver() error {
 		return &InvalidError{"MaxBytes", o.MaxBytes, allowed}
 	case o.MaxInFlight != 0:
 		return &InvalidError{"MaxInFlight", o.MaxInFlight, allowed}
+	case o.FIFO:
+		return &InvalidError{"FIFO", o.FIFO, "false with Driver: the backend sets it"}
+	case o.Fairness != (Fairness{}):
+		return &InvalidError{"Fairness", o.Fairness, "unset with Driver: the backend sets it"}
 	}
 	return nil
 }
@@ -219,6 +299,9 @@ func (o SendOptions) check() error {
 	}
 	if !utf8.ValidString(o.Group) {
 		return &InvalidError{"Group", o.Group, "UTF-8"}
+	}
+	if !utf8.ValidString(o.DedupID) {
+		return &InvalidError{"DedupID", o.DedupID, "UTF-8"}
 	}
 	return checkAttributes(o.Attributes)
 }

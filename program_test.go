@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,6 +120,7 @@ func runDraws(t *testing.T, draws []int, steps int, fatalf func(string, ...any))
 // round as well.
 type program struct {
 	t          *testing.T
+	kind       int             // of both queues
 	draw       func(n int) int // a number below n
 	began      time.Time
 	queues     [2]*dabchick.Queue[int]
@@ -128,6 +131,14 @@ type program struct {
 	trace      []string
 }
 
+// The kinds of queues.
+const (
+	plain = iota
+	fifo
+	fair
+	kinds
+)
+
 type delivery struct {
 	queue int
 	m     dabchick.Message[int]
@@ -136,15 +147,25 @@ type delivery struct {
 }
 
 func newProgram(t *testing.T, draw func(int) int) *program {
-	p := &program{t: t, draw: draw, began: time.Now()}
+	p := &program{t: t, draw: draw, kind: draw(kinds), began: time.Now()}
 	for i := range p.queues {
 		o := dabchick.Options[int]{FailFast: true, Size: func(b int) int { return int(bodySize(b)) }}
+		switch p.kind {
+		case fifo:
+			o.FIFO, o.DedupWindow = true, p.pick(0, 5*time.Second)
+			if draw(3) == 0 {
+				o.DedupKey = func(b int) string { return strconv.Itoa(b % 50) }
+			}
+		case fair:
+			o.Fairness.Window = p.pick(0, 3*time.Second)
+		}
 		if draw(2) == 0 {
 			p.events[i] = map[dabchick.EventKind]uint64{}
 			o.OnEvent = func(e dabchick.Event[int]) { p.events[i][e.Kind] += uint64(max(e.Count, 1)) }
 		}
 		p.queues[i] = mustNew(t, o)
-		p.models[i] = &model{now: p.now, o: p.queues[i].Options(), watched: o.OnEvent != nil}
+		p.models[i] = &model{now: p.now, o: p.queues[i].Options(), watched: o.OnEvent != nil,
+			attempts: map[string]modelAttempt{}, sentAt: map[string]time.Duration{}, emptyAt: map[string]time.Duration{}}
 	}
 	for i := range p.queues {
 		p.setOptions(i)
@@ -174,13 +195,11 @@ func (p *program) step() error {
 	case op < 25:
 		p.body++
 		delay := p.pick(0, 0, 0, dabchick.Immediately, 1, time.Second, 5*time.Second)
-		id, got := q.SendWith(ctx, p.body, dabchick.SendOptions{Delay: delay})
-		x, want := m.send(p.body, delay)
-		if x != nil {
-			x.id = id
-		}
-		p.say("queue %d: send %d, delay %v: %v", i, p.body, delay, got)
-		err = same(got, want)
+		o := p.sendOptions(delay)
+		id, got := q.SendWith(ctx, p.body, o)
+		x, want := m.send(p.body, o, false)
+		p.say("queue %d: send %d, delay %v, group %q, id %q: %v", i, p.body, delay, o.Group, o.DedupID, got)
+		err = p.sent(got, want, id, x)
 	case op < 28:
 		err = p.sendBatch(i)
 	case op < 45:
@@ -220,13 +239,42 @@ func (p *program) step() error {
 	return p.compare()
 }
 
+// sendOptions adds what the kind of queue asks for.
+func (p *program) sendOptions(delay time.Duration) dabchick.SendOptions {
+	o := dabchick.SendOptions{Delay: delay}
+	switch p.kind {
+	case fifo:
+		o.Group = []string{"a", "a", "b", "c", "d", ""}[min(p.draw(6), p.draw(6))]
+		o.DedupID = []string{"", "", "", "w", "x", "y", "z"}[p.draw(7)]
+	case fair:
+		o.Group = []string{"a", "a", "b", "c", ""}[p.draw(5)]
+		if p.draw(50) == 0 {
+			o.DedupID = "refused"
+		}
+	}
+	return o
+}
+
+// sent compares the outcomes of a send.
+func (p *program) sent(got, want error, id dabchick.ID, x *modelMessage) error {
+	if err := same(got, want); err != nil || x == nil {
+		return err
+	}
+	if x.id == (dabchick.ID{}) {
+		x.id = id
+	}
+	if x.id != id {
+		return fmt.Errorf("id %v instead of %v", id, x.id)
+	}
+	return nil
+}
+
 func (p *program) sendBatch(i int) error {
 	var batch []dabchick.Outgoing[int]
 	for range p.draw(5) {
 		p.body++
-		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: dabchick.SendOptions{
-			Delay: p.pick(0, 0, time.Second, -2), // the last is refused
-		}})
+		o := p.sendOptions(p.pick(0, 0, time.Second, -2)) // the last is refused
+		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: o})
 	}
 	p.models[i].expire()
 	ids, got := p.queues[i].SendBatch(context.Background(), batch)
@@ -237,8 +285,9 @@ func (p *program) sendBatch(i int) error {
 		var want error = &dabchick.InvalidError{}
 		if o.Delay != -2 {
 			var x *modelMessage
-			if x, want = p.models[i].send(o.Body, o.Delay); x != nil {
-				x.id = ids[n]
+			x, want = p.models[i].send(o.Body, o.SendOptions, false)
+			if err := p.sent(want, want, ids[n], x); err != nil {
+				return err
 			}
 		}
 		var got error
@@ -254,9 +303,14 @@ func (p *program) sendBatch(i int) error {
 }
 
 func (p *program) receive(i, most int, timeout time.Duration) error {
-	ms, got := p.queues[i].ReceiveBatch(context.Background(), dabchick.ReceiveOptions{Max: most, Visibility: timeout})
-	p.say("queue %d: receive %d, timeout %v: %d messages, %v", i, most, timeout, len(ms), got)
-	want, wantErr := p.models[i].receive(most, timeout)
+	attempt := ""
+	if p.kind == fifo && p.draw(3) == 0 || p.draw(100) == 0 {
+		attempt = []string{"1", "2"}[p.draw(2)]
+	}
+	ms, got := p.queues[i].ReceiveBatch(context.Background(),
+		dabchick.ReceiveOptions{Max: most, Visibility: timeout, AttemptID: attempt})
+	p.say("queue %d: receive %d, timeout %v, attempt %q: %v, %v", i, most, timeout, attempt, bodies(ms), got)
+	want, wantErr := p.models[i].receive(most, timeout, attempt)
 	if err := same(got, wantErr); err != nil {
 		return err
 	}
@@ -265,8 +319,8 @@ func (p *program) receive(i, most int, timeout time.Duration) error {
 
 func (p *program) tryReceive(i int) error {
 	m, ok := p.queues[i].TryReceive()
-	p.say("queue %d: try to receive: %v", i, ok)
-	want, err := p.models[i].receive(1, 0)
+	p.say("queue %d: try to receive: %v %v", i, ok, m.Body)
+	want, err := p.models[i].receive(1, 0, "")
 	if ok != (err == nil && len(want) == 1) {
 		return fmt.Errorf("received %v instead of %d, %v", ok, len(want), err)
 	}
@@ -280,7 +334,12 @@ func (p *program) received(i int, got []dabchick.Message[int], want []*modelMess
 	if len(got) != len(want) {
 		return fmt.Errorf("%d messages instead of %d", len(got), len(want))
 	}
+	sequence := map[string]string{}
 	for n, m := range got {
+		if p.kind == fifo && m.SequenceNumber() <= sequence[m.Group()] && p.queues[i].Options().VisibilityTimeout > 0 {
+			return fmt.Errorf("group %q has %s after %s", m.Group(), m.SequenceNumber(), sequence[m.Group()])
+		}
+		sequence[m.Group()] = m.SequenceNumber()
 		if err := p.sameMessage(&m, want[n]); err != nil {
 			return err
 		}
@@ -299,6 +358,8 @@ func (p *program) sameMessage(m *dabchick.Message[int], x *modelMessage) error {
 	switch {
 	case m.ID != x.id || m.Body != x.body || m.Receives != x.receives:
 		return fmt.Errorf("message %d, %v, receive %d instead of %d, %v, %d", m.Body, m.ID, m.Receives, x.body, x.id, x.receives)
+	case m.Group() != x.group || m.DedupID() != x.dedup:
+		return fmt.Errorf("message %d has group %q and id %q instead of %q and %q", m.Body, m.Group(), m.DedupID(), x.group, x.dedup)
 	case !m.SentAt().Equal(p.began.Add(x.sentAt)):
 		return fmt.Errorf("message %d sent at %v instead of %v", m.Body, m.SentAt().Sub(p.began), x.sentAt)
 	case !m.FirstReceivedAt().Equal(first):
@@ -335,7 +396,7 @@ func (p *program) settle() error {
 		what, got, want = "dead-letter", d.m.DeadLetter(ctx, "by hand"), m.deadLetter(d.x, d.nth, "by hand")
 	case 6:
 		other := p.queues[1-d.queue]
-		if p.models[1-d.queue].watched {
+		if p.models[1-d.queue].prompt() {
 			p.models[1-d.queue].expire()
 		}
 		what, got, want = "delete elsewhere", other.Delete(ctx, d.m.Receipt), dabchick.ErrReceiptInvalid
@@ -349,7 +410,7 @@ func (p *program) settleMany(i int) error {
 	ctx := context.Background()
 	q, m := p.queues[i], p.models[i]
 	remove := p.draw(2) == 0
-	if !remove || m.watched {
+	if !remove || m.prompt() {
 		m.expire()
 	}
 	var receipts []dabchick.Receipt
@@ -447,12 +508,27 @@ func (p *program) setOptions(i int) {
 	if i == 0 && p.draw(4) > 0 || i == 1 && p.draw(4) == 0 {
 		o.DeadLetter, o.MaxReceives, m.dead = p.queues[1-i], 1+p.draw(3), p.models[1-i]
 	}
-	m.expire()
+	switch p.kind {
+	case fifo:
+		o.DedupScope = []dabchick.DedupScope{dabchick.DedupQueue, dabchick.DedupGroup}[p.draw(2)]
+		o.MessageDelays = p.draw(2) == 0
+	case fair:
+		o.Fairness.MinInFlight = 1 + p.draw(3)
+		o.Fairness.InFlightShare = []float64{0.137, 0.4, 1}[p.draw(3)]
+		o.Fairness.ProcessingShare = []float64{0.139, 0.41, 1}[p.draw(3)]
+		o.Fairness.QuietAfter = p.pick(2*time.Second, time.Minute, dabchick.Forever)
+	}
 	p.say("queue %d: timeout %v, delay %v, retention %v, at most %d messages, %d bytes, %d in flight, %d receives",
 		i, o.VisibilityTimeout, o.Delay, o.Retention, o.MaxMessages, o.MaxBytes, o.MaxInFlight, o.MaxReceives)
 	require.NoError(p.t, q.SetOptions(o))
-	m.o = q.Options()
-	m.expire()
+	m.setOptions(q.Options())
+}
+
+func bodies(ms []dabchick.Message[int]) (b []int) {
+	for _, m := range ms {
+		b = append(b, m.Body)
+	}
+	return b
 }
 
 // compare holds all that can be seen of the queues against the models, and
@@ -467,6 +543,9 @@ func (p *program) compare() error {
 				return fmt.Errorf("queue %d: stats\n%+v, %v instead of\n%+v", i, s, err, want)
 			}
 			left := uint64(s.Visible + s.InFlight + s.Delayed)
+			if err := p.compareGroups(i); err != nil {
+				return fmt.Errorf("queue %d: %w", i, err)
+			}
 			if in, out := s.Sent+s.Arrived, s.Deleted+s.Expired+s.Purged+s.DeadLettered+s.Redriven; in != out+left {
 				return fmt.Errorf("queue %d: %d came in, %d went out, %d are left", i, in, out, left)
 			}
@@ -483,6 +562,9 @@ func (p *program) compare() error {
 		ms, err := q.Peek(ctx, 1000)
 		m.expire()
 		want := m.sorted()
+		if p.kind == fifo {
+			want = m.messages
+		}
 		if err != nil || len(ms) != min(len(want), 1000) {
 			return fmt.Errorf("queue %d: peek gave %d, %v instead of %d", i, len(ms), err, len(want))
 		}
@@ -498,6 +580,46 @@ func (p *program) compare() error {
 	return nil
 }
 
+// compareGroups holds the figures of groups against the model.
+func (p *program) compareGroups(i int) error {
+	groups, err := p.queues[i].Groups(context.Background())
+	if err != nil {
+		return err
+	}
+	m := p.models[i]
+	m.expire()
+	for _, g := range groups {
+		want := dabchick.GroupStats{Name: g.Name, Noisy: m.noisy(g.Name)}
+		for _, x := range m.messages {
+			if x.group != g.Name {
+				continue
+			}
+			want.OldestAge = max(want.OldestAge, m.now()-x.arrived)
+			switch m.state(x) {
+			case dabchick.Visible:
+				want.Visible++
+			case dabchick.InFlight:
+				want.InFlight++
+			case dabchick.Delayed:
+				want.Delayed++
+			}
+		}
+		want.Noisy = want.Noisy && want.Visible > 0
+		if g != want {
+			return fmt.Errorf("group\n%+v instead of\n%+v", g, want)
+		}
+		if one, err := p.queues[i].Group(context.Background(), g.Name); one != want || err != nil {
+			return fmt.Errorf("group alone\n%+v, %v instead of\n%+v", one, err, want)
+		}
+	}
+	for _, x := range m.messages {
+		if x.group != "" && !slices.ContainsFunc(groups, func(g dabchick.GroupStats) bool { return g.Name == x.group }) {
+			return fmt.Errorf("group %q is missing", x.group)
+		}
+	}
+	return nil
+}
+
 // compareEvents holds what the hook was told against the totals.
 func (p *program) compareEvents(i int, t *dabchick.Totals) error {
 	if p.events[i] == nil {
@@ -505,7 +627,7 @@ func (p *program) compareEvents(i int, t *dabchick.Totals) error {
 	}
 	for kind, want := range map[dabchick.EventKind]uint64{
 		dabchick.Sent: t.Sent, dabchick.Arrived: t.Arrived, dabchick.Received: t.Received, dabchick.Deleted: t.Deleted,
-		dabchick.Expired: t.Expired, dabchick.DeadLettered: t.DeadLettered, dabchick.Redriven: t.Redriven,
+		dabchick.Expired: t.Expired, dabchick.Deduplicated: t.Duplicates, dabchick.DeadLettered: t.DeadLettered, dabchick.Redriven: t.Redriven,
 	} {
 		if got := p.events[i][kind]; got != want {
 			return fmt.Errorf("queue %d: %d events %v instead of %d", i, got, kind, want)

@@ -30,9 +30,10 @@ type Queue[T any] struct {
 	epoch   time.Time // instants are counted from here
 	idBase  uint64    // first half of the ids of messages
 	issuer  issuer
-	sizer   func(T) int // may be nil
-	backend *backend[T] // nil for the built-in engine
-	waiters sync.Pool   // of *waiter[T]
+	sizer   func(T) int    // may be nil
+	dedupID func(T) string // may be nil
+	backend *backend[T]    // nil for the built-in engine
+	waiters sync.Pool      // of *waiter[T]
 
 	mu sync.Mutex
 
@@ -46,9 +47,11 @@ type Queue[T any] struct {
 	paused    bool
 	closed    bool
 	totals    Totals
-	moves     []move[T]  // dead letters to carry over after unlocking
-	events    []Event[T] // to tell after unlocking
-	telling   bool       // somebody is telling events
+	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
+	attempts  memory[string, []attempt] // receives that can be repeated
+	moves     []move[T]                 // dead letters to carry over after unlocking
+	events    []Event[T]                // to tell after unlocking
+	telling   bool                      // somebody is telling events
 }
 
 // New returns an empty queue. The name is for people: it appears in errors,
@@ -65,13 +68,20 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 		return nil, &opError{"new", name, err}
 	}
 	q := &Queue[T]{name: name, epoch: time.Now()}
+	q.core.fifo = o.FIFO
+	if err := q.checkKind("DeadLetter", o.DeadLetter); err != nil && o.Driver == nil {
+		return nil, &opError{"new", name, err}
+	}
 	var secret [40]byte
 	rand.Read(secret[:]) // does not fail
 	// Version 8 of RFC 9562: random to the first half, a number in the second.
 	q.idBase = binary.BigEndian.Uint64(secret[:])&^0xf000 | 0x8000
 	q.issuer = issuer{key: secret[8:], opaque: o.Driver != nil}
-	q.sizer = o.Size
+	q.sizer, q.dedupID = o.Size, o.DedupKey
 	q.opts = o
+	if o.FIFO {
+		q.core.heedGroups()
+	}
 	q.core.clear()
 	q.apply()
 	q.alarm = alarm{ring: q.ring, at: never}
@@ -87,6 +97,10 @@ func (q *Queue[T]) apply() {
 	c.visibility = q.opts.VisibilityTimeout
 	c.delay = q.opts.Delay
 	c.maxReceives = int64(q.opts.MaxReceives)
+	c.fair = q.opts.Fairness
+	if !c.fifo {
+		c.groups.linger = c.fair.Window
+	}
 	c.setRetention(q.opts.Retention)
 }
 
@@ -102,24 +116,35 @@ func (q *Queue[T]) Options() Options[T] {
 
 // SetOptions replaces the options, all of them: start from what [Queue.Options]
 // returns. An option out of range gives an *InvalidError, and nothing changes.
-// Driver, Codec and Size stay as they were given to New.
+// Driver, Codec, Size and DedupKey stay as they were given to New; FIFO cannot
+// be changed.
 //
-// A visibility timeout applies to later receives and a delay to later sends; a
-// retention, a dead-letter policy and the bounds to what is there as well. A
-// bound below what the queue holds drops nothing.
+// A visibility timeout applies to later receives and a delay to later sends, on
+// a FIFO queue also to messages that wait for the end of the old one; a
+// retention, a dead-letter policy, a deduplication window and the bounds apply
+// to what is there as well. A bound below what the queue holds drops nothing.
 func (q *Queue[T]) SetOptions(options Options[T]) error {
 	o, err := options.settled()
 	if err == nil && o.DeadLetter == q {
 		err = &InvalidError{"DeadLetter", q.name, "another queue than this"}
 	}
+	if err == nil {
+		err = q.checkKind("DeadLetter", o.DeadLetter)
+	}
 	if err == nil && (o.Driver != nil) != (q.backend != nil) {
 		err = &InvalidError{"Driver", o.Driver, "the one that the queue was made with"}
+	}
+	if err == nil && o.FIFO != q.core.fifo {
+		err = &InvalidError{"FIFO", o.FIFO, "what the queue was made with"}
 	}
 	if err != nil {
 		return q.fail("set options", err)
 	}
 	now := q.enter(q.clock())
-	o.Driver, o.Codec, o.Size = q.opts.Driver, q.opts.Codec, q.opts.Size
+	o.Driver, o.Codec, o.Size, o.DedupKey = q.opts.Driver, q.opts.Codec, q.opts.Size, q.opts.DedupKey
+	if o.FIFO && o.Delay != q.opts.Delay {
+		q.core.redelay(now, o.Delay)
+	}
 	q.opts = o
 	q.apply()
 	q.leave(q.catchUp(now)) // a shorter retention takes effect at once
@@ -135,38 +160,42 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 // *InvalidError for a body larger than MaxBytes. After an error nothing is
 // stored, unless the queue is on a backend whose answer was lost.
 //
+// On a FIFO queue a message needs a group, so use SendWith there.
+//
 // It takes O(1), or O(log n) with a delay that is not the queue's own.
 func (q *Queue[T]) Send(ctx context.Context, body T) (ID, error) {
-	return q.send(ctx, body, nil, 0)
+	return q.send(ctx, entry[T]{body: body})
 }
 
 // SendWith is Send with options for this message. Besides Send's errors, an
-// option out of range gives an *InvalidError.
+// option out of range gives an *InvalidError. With a Group it takes O(log n) in
+// the groups that have visible messages, or O(1) on a FIFO queue.
+//
+// On a FIFO queue a send that repeats the deduplication id of an earlier one
+// inside the window stores nothing, and returns the id of that message: it
+// succeeds, so that a sender who does not know whether its first try came
+// through can simply try again.
 func (q *Queue[T]) SendWith(ctx context.Context, body T, o SendOptions) (ID, error) {
 	if err := o.check(); err != nil {
 		return ID{}, q.fail("send", err)
 	}
-	return q.send(ctx, body, newDetails[T](o), o.Delay)
+	return q.send(ctx, q.entry(0, body, &o))
 }
 
-func (q *Queue[T]) send(ctx context.Context, body T, more *details[T], delay time.Duration) (ID, error) {
+func (q *Queue[T]) send(ctx context.Context, e entry[T]) (ID, error) {
 	if err := ctx.Err(); err != nil {
 		return ID{}, err
 	}
 	if q.backend != nil {
-		return q.backend.send(ctx, body, more, delay)
+		return q.backend.send(ctx, e)
 	}
-	e := entry[T]{body: body, more: more, size: q.size(body, more), delay: delay}
-	now := q.enter(q.clock())
-	err := q.admit(&e, q.senders.n > 0)
+	e.size = q.size(e.body, e.more)
+	now := q.heed(q.enter(q.clock()), e.group)
+	id, err := q.admit(now, &e, q.senders.n > 0)
 	if err == errWait {
 		s := &sending[T]{entries: []entry[T]{e}, ids: make([]ID, 1)}
 		q.awaitRoom(ctx, now, s)
 		return s.ids[0], q.fail("send", s.failed.first())
-	}
-	var id ID
-	if err == nil {
-		id = q.store(now, &e)
 	}
 	q.leave(now)
 	return id, q.fail("send", err)
@@ -186,19 +215,24 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 		return nil, err
 	}
 	s := &sending[T]{entries: make([]entry[T], 0, len(batch)), ids: make([]ID, len(batch))}
+	group := "" // of one of them that has one
 	for i := range batch {
 		o := &batch[i]
 		if err := o.check(); err != nil {
 			s.failed = s.failed.add(i, err)
 			continue
 		}
-		more := newDetails[T](o.SendOptions)
-		s.entries = append(s.entries, entry[T]{i, o.Body, more, q.size(o.Body, more), o.Delay})
+		e := q.entry(i, o.Body, &o.SendOptions)
+		e.size = q.size(e.body, e.more)
+		s.entries = append(s.entries, e)
+		if e.group != "" {
+			group = e.group
+		}
 	}
 	if q.backend != nil {
 		q.backend.sendBatch(ctx, s)
 	} else {
-		now := q.enter(q.clock())
+		now := q.heed(q.enter(q.clock()), group)
 		if q.senders.n == 0 && q.storeAll(now, s) {
 			q.leave(now)
 		} else {
@@ -284,6 +318,9 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 // nothing came it returns an empty slice and no error. Messages that need not
 // be waited for are taken under one lock, so they are next to each other.
 //
+// From a FIFO queue they are as many of one group as may be delivered, in order,
+// then those of the next group.
+//
 // Errors are those of Receive, and an *InvalidError for options out of range.
 func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
 	if err := o.check(); err != nil {
@@ -300,10 +337,13 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 	}
 	for {
 		now := q.enter(q.clock())
-		var ms []Message[T]
-		err := q.mayTake(now)
-		if err == nil {
+		ms, err := q.repeat(now, &o)
+		if err == nil && ms == nil {
+			err = q.mayTake(now)
+		}
+		if err == nil && ms == nil {
 			ms, _, err = q.takeFrom(now, nil, nil, o.Max, o.Visibility)
+			q.remember(now, o.AttemptID, ms)
 		}
 		switch err {
 		case errAgain:
@@ -313,7 +353,7 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 			err = nil
 			if wait := q.wait(o); wait > 0 {
 				w := q.newWaiter()
-				w.most, w.visibility, w.got, w.was = o.Max, o.Visibility, nil, nil
+				w.most, w.visibility, w.attempt, w.got, w.was = o.Max, o.Visibility, o.AttemptID, nil, nil
 				err = q.awaitMessages(ctx, now, w, wait)
 				ms = w.got
 				q.doneWaiting(w)
@@ -350,7 +390,7 @@ func (q *Queue[T]) Messages(ctx context.Context) iter.Seq2[Message[T], error] {
 }
 
 // Purge removes all messages, in flight and delayed ones too, and returns how
-// many. It takes O(1). Receivers go on waiting, and senders that waited for
+// many. It forgets deduplication ids as well, as SQS does. It takes O(1). Receivers go on waiting, and senders that waited for
 // room have it. A backend may not know how many, and then returns 0.
 func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 	if err := ctx.Err(); err != nil {
@@ -368,6 +408,8 @@ func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 	// when it comes back and has no place any more.
 	n := q.core.len() - q.core.counts[moving]
 	q.core.clear()
+	q.accepted.clear()
+	q.attempts.clear()
 	q.totals.Purged += uint64(n)
 	q.note(now, Purged, 0, nil).Count = n
 	return n, nil

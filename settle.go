@@ -8,10 +8,13 @@ import (
 // Delete removes the messages that the receipts name, for good: the work is
 // done. Each receipt is good until its message is received again, also after
 // its visibility timeout. Deleting a message that is gone already is no error.
+// On a FIFO queue a receipt is good for its visibility timeout only, since a
+// message that comes up again holds back its group again.
 //
 // With one receipt the error is ErrReceiptSuperseded if the message was
 // received again since, or ErrReceiptInvalid if this queue never gave out the
-// receipt; the message is left alone. With several, each is carried out by
+// receipt; on a FIFO queue ErrReceiptExpired if its timeout has passed. The
+// message is left alone. With several, each is carried out by
 // itself, and the error is a *BatchError.
 //
 // It takes O(1) for messages hidden with the queue's own timeout, or O(log n)
@@ -111,7 +114,7 @@ func (q *Queue[T]) settleLocked(now int64, op settling, r Receipt, d time.Durati
 		}
 		return err
 	}
-	if op == opDelete {
+	if op == opDelete && !(c.fifo && !m.held(now)) {
 		q.totals.Deleted++
 		if q.listening() {
 			q.note(now, Deleted, r.slot, m)

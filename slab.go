@@ -38,12 +38,23 @@ type meta struct {
 	firstAt  int64 // instant of the first receive, or never
 	size     int64
 	receives int64   // deliveries by this queue; with seq it names a delivery
-	links    [2]link // neighbours in a list of each kind
+	links    [3]link // neighbours in a list of each kind
+	group    uint32  // number of its message group, or 0
 	state    state
 	home     home // the container that holds it by visibility
-	moved    bool // came here as a dead letter
-	stay     bool // the dead-letter queue refused it: deliver it once more
+	flags    flags
 }
+
+// Flags are what is true or not of a message.
+type flags uint8
+
+const (
+	moved    flags = 1 << iota // came here as a dead letter
+	stay                       // the dead-letter queue refused it: deliver it once more
+	ownDelay                   // was sent with a delay that is not the queue's
+)
+
+func (m *meta) is(f flags) bool { return m.flags&f != 0 }
 
 type link struct{ prev, next uint32 }
 
@@ -51,6 +62,7 @@ type link struct{ prev, next uint32 }
 const (
 	placed  = iota // by visibility
 	arrived        // by arrival in this queue
+	grouped        // by arrival in its message group
 )
 
 func (s *slab) at(slot uint32) *meta {
@@ -189,6 +201,20 @@ func (l *list) insertAfter(s *slab, after, slot uint32, m *meta) {
 	m.links[l.kind] = link{after, next}
 }
 
+// insert puts slot where it belongs by (at, place). Its time depends on how many
+// stand before it; the core uses it for what stood at the head lately.
+func (l *list) insert(s *slab, slot uint32, m *meta) {
+	prev := uint32(0)
+	for next := l.head; next != 0; {
+		n := s.at(next)
+		if n.at > m.at || n.at == m.at && n.place > m.place {
+			break
+		}
+		prev, next = next, n.links[l.kind].next
+	}
+	l.insertAfter(s, prev, slot, m)
+}
+
 func (l *list) remove(s *slab, m *meta) {
 	k := m.links[l.kind]
 	if k.prev != 0 {
@@ -201,4 +227,12 @@ func (l *list) remove(s *slab, m *meta) {
 	} else {
 		l.tail = k.prev
 	}
+}
+
+// first returns the first n members of a list, or all.
+func (s *slab) first(l *list, n int) (slots []uint32) {
+	for slot := l.head; slot != 0 && len(slots) < n; slot = s.at(slot).links[l.kind].next {
+		slots = append(slots, slot)
+	}
+	return slots
 }

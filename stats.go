@@ -44,6 +44,7 @@ type Totals struct {
 	Purged        uint64
 	DeadLettered  uint64 // moved to the dead-letter queue
 	Redriven      uint64 // moved to another queue by Redrive
+	Duplicates    uint64 // sends that repeated another, and stored nothing
 }
 
 // add counts n events of a kind. The zero kind is an empty receive.
@@ -105,38 +106,114 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// Peek returns up to n messages without receiving them: first what is visible,
-// in the order in which it will be delivered, then what is hidden, in the
-// order in which it will come up. The messages have no receipts.
+// Peek returns up to n messages without receiving them. Of a standard queue:
+// first what is visible, in the order in which it became so, which is the order
+// of delivery but for noisy groups; then what is hidden, in the order in which it
+// will come up. Of a FIFO queue: all in the order in which they were sent. The
+// messages have no receipts.
 //
-// It takes O(n) under the lock. A queue on a backend returns an error that is
-// errors.ErrUnsupported.
+// It takes O(n) under the lock, or O(n log n) with groups. A queue on a backend
+// returns an error that is errors.ErrUnsupported.
 func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	if n < 1 {
 		return nil, q.fail("peek", &InvalidError{"n", n, "at least 1"})
 	}
 	if q.backend != nil {
-		return nil, q.fail("peek", errPeek)
+		return nil, q.fail("peek", errNotOnBackend)
 	}
 	now := q.enter(q.clock())
 	defer q.leave(now)
 	c := &q.core
 	var slots []uint32
-	for slot := c.ready.head; slot != 0 && len(slots) < n; slot = c.slab.at(slot).links[placed].next {
-		slots = append(slots, slot)
+	if c.fifo {
+		slots = c.slab.first(&c.arrivals, n)
+	} else {
+		slots = c.visible(n)
+		slots = append(slots, c.hidden.list(n-len(slots))...)
 	}
-	slots = append(slots, c.hidden.list(n-len(slots))...)
-	messages := make([]Message[T], len(slots))
-	for i, slot := range slots {
+	messages := make([]Message[T], 0, len(slots))
+	for _, slot := range slots {
 		m := c.slab.at(slot)
-		q.fill(&messages[i], slot, m)
-		messages[i].Receipt = Receipt{}
+		if m.state == moving {
+			continue
+		}
+		messages = append(messages, Message[T]{})
+		p := &messages[len(messages)-1]
+		q.fill(p, slot, m)
+		p.Receipt = Receipt{}
 		switch {
 		case m.state == visible || m.at <= now:
-			messages[i].State = Visible
+			p.State = Visible
 		case m.state == delayed:
-			messages[i].State = Delayed
+			p.State = Delayed
 		}
 	}
 	return messages, nil
+}
+
+// GroupStats are figures of one message group at one instant.
+type GroupStats struct {
+	Name     string
+	Visible  int // on a FIFO queue also those that are held back by one in flight
+	InFlight int
+	Delayed  int
+	// OldestAge is how long the oldest message of the group has been in this
+	// queue, in whatever state.
+	OldestAge time.Duration
+	// Noisy says that the messages of the group wait for those of others. See
+	// Fairness.
+	Noisy bool
+}
+
+// Group returns the figures of a message group; they are zero if it has no
+// messages. It takes O(1). A queue on a backend returns an error that is
+// errors.ErrUnsupported.
+func (q *Queue[T]) Group(ctx context.Context, name string) (GroupStats, error) {
+	if q.backend != nil {
+		return GroupStats{}, q.fail("group", errNotOnBackend)
+	}
+	now := q.enter(q.clock())
+	defer q.leave(now)
+	if g := q.core.groups.lookup(name); g != nil {
+		return q.groupStats(now, g), nil
+	}
+	return GroupStats{Name: name}, nil
+}
+
+// Groups returns the figures of all groups that have messages, in no order. It
+// takes O(1) for each group, and lets others have turns: groups that change
+// meanwhile may be there or not. A queue on a backend returns an error that is
+// errors.ErrUnsupported.
+func (q *Queue[T]) Groups(ctx context.Context) ([]GroupStats, error) {
+	if q.backend != nil {
+		return nil, q.fail("groups", errNotOnBackend)
+	}
+	now := q.enter(q.clock())
+	var all []GroupStats
+	for n := uint32(1); n < q.core.groups.fresh; n++ {
+		if g := q.core.groups.at(n); g.line.head != 0 {
+			all = append(all, q.groupStats(now, g))
+		}
+		if n%noticed == 0 {
+			q.leave(now)
+			now = q.enter(q.clock())
+		}
+	}
+	q.leave(now)
+	return all, nil
+}
+
+func (q *Queue[T]) groupStats(now int64, g *group) GroupStats {
+	c := &q.core
+	s := GroupStats{
+		Name:     g.name,
+		Visible:  g.counts[visible],
+		InFlight: g.counts[inFlight] + g.counts[moving],
+		Delayed:  g.counts[delayed],
+		Noisy:    !c.fifo && c.noisy(now, g),
+	}
+	if slot := g.line.head; slot != 0 {
+		s.OldestAge = time.Duration(now - c.arrivedAt(slot, c.slab.at(slot)))
+	}
+	return s
 }

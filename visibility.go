@@ -13,10 +13,15 @@ import (
 //
 // What always holds:
 //
-//   - A message is in exactly one place by visibility: in ready, in hidden, or
-//     nowhere while it is being moved to another queue.
+//   - A message is in exactly one place by visibility: in ready, in hidden, in
+//     its group's list, held back behind others of its group, or nowhere while
+//     it is being moved to another queue.
 //   - ready holds visible messages only, in the order in which they became so:
 //     by (at, place), strictly rising.
+//   - On a FIFO queue only the first message of a group, the oldest that is
+//     here, is in ready. A visible one that is not the first is held back.
+//   - On a standard queue a visible message with a group is in the list of its
+//     group, ordered as ready, and heads has the first of each such list.
 //   - hidden holds what is in flight or delayed, overdue or not, and what
 //     became visible while something overdue stood there, by (at, place). What
 //     is overdue in it comes after all of ready.
@@ -34,7 +39,9 @@ type core[T any] struct {
 	cells []*[chunkSize]cell[T]
 
 	ready  list
+	heads  *btree.BTreeG[key] // of the groups with visible messages; slot is the group
 	hidden index
+	groups groups
 
 	arrivals  list               // sent here, so in order of sentAt too
 	transfers list               // moved here as dead letters
@@ -50,6 +57,11 @@ type core[T any] struct {
 	delay       time.Duration
 	retention   time.Duration
 	maxReceives int64 // 0 without a dead-letter queue
+
+	fifo    bool
+	grouped bool // groups have been seen: what comes up has to be noticed at once
+	fair    Fairness
+	use     usage // of all groups, and of the messages without one
 }
 
 // A cell is the part of a message that holds pointers.
@@ -63,7 +75,7 @@ type cell[T any] struct {
 type details[T any] struct {
 	attributes map[string]Attribute
 	trace      string
-	group      string
+	dedup      string // deduplication id
 
 	// For a dead letter only.
 	id        ID
@@ -100,6 +112,9 @@ func (c *core[T]) clear() {
 	c.slab = slab{}
 	c.cells = nil
 	c.ready = list{kind: placed}
+	c.heads = newTree()
+	c.groups = newGroups(c.groups.linger)
+	c.use = usage{upTo: c.now}
 	c.hidden = newIndex(&c.slab)
 	c.arrivals = list{kind: arrived}
 	c.transfers = list{kind: arrived}
@@ -132,12 +147,14 @@ func (c *core[T]) cell(slot uint32) *cell[T] {
 
 // add stores a message that is sent now and returns its slot. A delay of 0
 // means the queue's own. O(1) for that and for no delay, else O(log n).
-func (c *core[T]) add(now int64, body T, more *details[T], size int64, delay time.Duration) uint32 {
-	slot, m := c.insert(now, body, more, size)
+func (c *core[T]) add(now int64, body T, more *details[T], group string, size int64, delay time.Duration) uint32 {
+	slot, m := c.insert(now, body, more, group, size)
 	c.arrivals.append(&c.slab, slot, m)
 	run := runOther
 	if delay == 0 {
 		delay, run = c.delay, runDelay
+	} else {
+		m.flags |= ownDelay
 	}
 	if delay <= 0 {
 		c.show(now, slot, m)
@@ -147,19 +164,27 @@ func (c *core[T]) add(now int64, body T, more *details[T], size int64, delay tim
 	return slot
 }
 
-// transfer stores a dead letter, which keeps the instants of its sending and
-// first receive. more says the rest of its history. O(log n) in dead letters.
-func (c *core[T]) transfer(now int64, body T, more *details[T], size, sentAt, firstAt int64) uint32 {
-	slot, m := c.insert(sentAt, body, more, size)
+// transfer stores a dead letter. more says its history. On a standard queue it
+// keeps the instants of its sending and first receive, in O(log n) in dead
+// letters; on a FIFO queue it counts as sent now.
+func (c *core[T]) transfer(now int64, body T, more *details[T], group string, size, sentAt, firstAt int64) uint32 {
+	if c.fifo {
+		sentAt = now
+	}
+	slot, m := c.insert(sentAt, body, more, group, size)
 	m.firstAt = firstAt
-	m.moved = true
-	c.transfers.append(&c.slab, slot, m)
-	c.bySent.ReplaceOrInsert(key{m.sentAt, m.seq, slot})
+	m.flags |= moved
+	if c.fifo {
+		c.arrivals.append(&c.slab, slot, m)
+	} else {
+		c.transfers.append(&c.slab, slot, m)
+		c.bySent.ReplaceOrInsert(key{m.sentAt, m.seq, slot})
+	}
 	c.show(now, slot, m)
 	return slot
 }
 
-func (c *core[T]) insert(sentAt int64, body T, more *details[T], size int64) (uint32, *meta) {
+func (c *core[T]) insert(sentAt int64, body T, more *details[T], group string, size int64) (uint32, *meta) {
 	slot := c.slab.alloc()
 	n := int(slot >> chunkBits)
 	if n == len(c.cells) {
@@ -172,7 +197,10 @@ func (c *core[T]) insert(sentAt int64, body T, more *details[T], size int64) (ui
 	e.body, e.more = body, more
 	m := c.slab.at(slot)
 	*m = meta{seq: c.draw(), sentAt: sentAt, firstAt: never, size: size, home: nowhere}
-	c.counts[free]++ // balanced by the state that the caller gives it
+	if group != "" {
+		c.joinGroup(slot, m, group)
+	}
+	c.count(m, free, 1) // balanced by the state that the caller gives it
 	c.bytes += size
 	c.expiry = min(c.expiry, after(sentAt, c.retention))
 	return slot, m
@@ -181,13 +209,17 @@ func (c *core[T]) insert(sentAt int64, body T, more *details[T], size int64) (ui
 // drop removes a message for good.
 func (c *core[T]) drop(slot uint32, m *meta) {
 	c.lift(slot, m)
-	if m.moved {
+	if m.is(moved) && !c.fifo {
 		c.transfers.remove(&c.slab, m)
 		c.bySent.Delete(key{m.sentAt, m.seq, slot})
 	} else {
 		c.arrivals.remove(&c.slab, m)
 	}
-	c.counts[m.state]--
+	c.set(c.now, m, free)
+	c.count(m, free, -1)
+	if m.group != 0 {
+		c.leaveGroup(slot, m)
+	}
 	c.bytes -= m.size
 	*c.cell(slot) = cell[T]{}
 	if c.slab.release(slot) {
@@ -195,18 +227,31 @@ func (c *core[T]) drop(slot uint32, m *meta) {
 	}
 }
 
-func (c *core[T]) set(m *meta, s state) {
-	c.counts[m.state]--
-	c.counts[s]++
+// set changes the state of a message, which happened at an instant.
+func (c *core[T]) set(at int64, m *meta, s state) {
+	if c.grouped && !c.fifo && (m.state == inFlight) != (s == inFlight) {
+		c.measure(at, m)
+	}
+	c.count(m, m.state, -1)
+	c.count(m, s, 1)
 	m.state = s
+}
+
+func (c *core[T]) count(m *meta, s state, by int) {
+	c.counts[s] += by
+	if m.group != 0 {
+		c.groups.at(m.group).counts[s] += by
+	}
 }
 
 // lift takes a message out of its place by visibility.
 func (c *core[T]) lift(slot uint32, m *meta) {
 	switch m.home {
-	case nowhere:
+	case nowhere, heldBack:
 	case inReady:
 		c.ready.remove(&c.slab, m)
+	case inGroup:
+		c.unlist(slot, m)
 	default:
 		c.hidden.remove(slot, m)
 	}
@@ -216,28 +261,49 @@ func (c *core[T]) lift(slot uint32, m *meta) {
 // show makes a lifted message visible from now, behind all that are visible.
 func (c *core[T]) show(now int64, slot uint32, m *meta) {
 	m.at, m.place = now, c.draw()
-	c.set(m, visible)
-	if c.hidden.due(now) != 0 {
+	c.set(now, m, visible)
+	if c.hidden.due(now) != 0 && !c.isHeldBack(slot, m) {
 		c.hidden.push(runArrival, slot, m)
 		return
 	}
-	m.home = inReady
-	c.ready.append(&c.slab, slot, m)
+	c.reveal(slot, m)
+}
+
+// reveal puts a lifted visible message where it is delivered from, behind all
+// that are there.
+func (c *core[T]) reveal(slot uint32, m *meta) {
+	switch {
+	case m.group == 0, c.fifo && !c.isHeldBack(slot, m):
+		m.home = inReady
+		c.ready.append(&c.slab, slot, m)
+	case c.fifo:
+		m.home = heldBack
+	default:
+		c.list(slot, m)
+	}
 }
 
 // hide makes a lifted message come up d from now.
 func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state, run home) {
 	m.at, m.place = after(now, d), c.draw()
-	c.set(m, s)
+	c.set(now, m, s)
 	c.hidden.push(run, slot, m)
 }
 
-// next returns the slot of the message to deliver now, or 0.
-func (c *core[T]) next(now int64) uint32 {
-	if c.ready.head != 0 {
-		return c.ready.head
+// next returns the slot of the message to deliver now, or 0. Messages that were
+// placed after the number last do not count.
+func (c *core[T]) next(now int64, last uint64) uint32 {
+	slot := c.ready.head
+	switch {
+	case c.heads.Len() > 0:
+		return c.fairest(now, last)
+	case slot == 0:
+		slot = c.hidden.due(now)
 	}
-	return c.hidden.due(now)
+	if slot == 0 || c.slab.at(slot).place > last {
+		return 0
+	}
+	return slot
 }
 
 // soonest returns the next instant at which a hidden message comes up.
@@ -248,8 +314,8 @@ func (c *core[T]) soonest() int64 {
 	return math.MaxInt64
 }
 
-// surface notices the first of the messages that came up unnoticed, and moves
-// it to ready. It returns its slot, or 0, and the state that it came from.
+// surface notices the first of the messages that came up unnoticed, and puts it
+// where it is delivered from. It returns its slot, or 0, and the state that it came from.
 func (c *core[T]) surface(now int64) (uint32, state) {
 	slot := c.hidden.due(now)
 	if slot == 0 {
@@ -258,15 +324,14 @@ func (c *core[T]) surface(now int64) (uint32, state) {
 	m := c.slab.at(slot)
 	was := m.state
 	c.lift(slot, m)
-	c.set(m, visible)
-	m.home = inReady
-	c.ready.append(&c.slab, slot, m)
+	c.set(m.at, m, visible)
+	c.reveal(slot, m)
 	return slot, was
 }
 
 // spent says whether a message has had its last delivery from this queue.
 func (c *core[T]) spent(m *meta) bool {
-	return c.maxReceives > 0 && m.receives >= c.maxReceives && !m.stay
+	return c.maxReceives > 0 && m.receives >= c.maxReceives && !m.is(stay)
 }
 
 // seen says where a message was before it was taken from its place.
@@ -282,7 +347,7 @@ func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen
 	was := seen{m.at, m.place, m.firstAt == never}
 	c.lift(slot, m)
 	m.receives++
-	m.stay = false
+	m.flags &^= stay
 	if was.first {
 		m.firstAt = now
 	}
@@ -309,30 +374,28 @@ func (c *core[T]) undeliver(slot uint32, m *meta, was seen) {
 }
 
 // detach takes a message out for a move to another queue. It counts as in
-// flight until it is dropped or put back.
+// flight until it is dropped or put back, and on a FIFO queue holds back its
+// group till then.
 func (c *core[T]) detach(slot uint32, m *meta) seen {
 	was := seen{at: m.at, place: m.place}
 	c.lift(slot, m)
-	c.set(m, moving)
+	c.set(c.now, m, moving)
 	return was
 }
 
-// putBack returns a message that next had given to the place that it had. Only
-// messages that were taken before it, and put back too, can stand before it:
-// those are the ones that the loop passes.
+// putBack returns a message that next had given to the place that it had.
 func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
 	m.at, m.place = was.at, was.place
-	c.set(m, visible)
-	prev := uint32(0)
-	for next := c.ready.head; next != 0; {
-		n := c.slab.at(next)
-		if n.at > m.at || n.at == m.at && n.place > m.place {
-			break
-		}
-		prev, next = next, n.links[placed].next
+	c.set(c.now, m, visible)
+	switch {
+	case c.fifo && c.isHeldBack(slot, m):
+		m.home = heldBack
+	case m.group != 0 && !c.fifo:
+		c.relist(slot, m)
+	default:
+		m.home = inReady
+		c.ready.insert(&c.slab, slot, m)
 	}
-	m.home = inReady
-	c.ready.insertAfter(&c.slab, prev, slot, m)
 }
 
 // A standing is what a receipt is worth.
@@ -396,13 +459,20 @@ func (c *core[T]) setRetention(d time.Duration) {
 // oldest returns the instant at which the longest-standing message arrived.
 func (c *core[T]) oldest() (at int64, ok bool) {
 	at = math.MaxInt64
-	if slot := c.arrivals.head; slot != 0 {
-		at, ok = c.slab.at(slot).sentAt, true
-	}
-	if slot := c.transfers.head; slot != 0 {
-		at, ok = min(at, c.cell(slot).more.arrivedAt), true
+	for _, slot := range [...]uint32{c.arrivals.head, c.transfers.head} {
+		if slot != 0 {
+			at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true
+		}
 	}
 	return at, ok
+}
+
+// arrivedAt returns the instant at which a message came into this queue.
+func (c *core[T]) arrivedAt(slot uint32, m *meta) int64 {
+	if m.is(moved) {
+		return c.cell(slot).more.arrivedAt
+	}
+	return m.sentAt
 }
 
 // keep returns a detached message to the receiver that holds it until an
@@ -413,6 +483,6 @@ func (c *core[T]) keep(now int64, slot uint32, m *meta, until int64) {
 		return
 	}
 	m.at, m.place = until, c.draw()
-	c.set(m, inFlight)
+	c.set(now, m, inFlight)
 	c.hidden.push(runOther, slot, m)
 }

@@ -20,6 +20,7 @@ type waiter[T any] struct {
 	// A receive.
 	most       int
 	visibility time.Duration
+	attempt    string
 	got        []Message[T]
 	was        []seen // where each of got was before
 	oneGot     [1]Message[T]
@@ -99,27 +100,41 @@ var (
 func (q *Queue[T]) enter(reading int64) (now int64) {
 	q.mu.Lock()
 	now = q.core.advance(reading)
-	if now > q.core.expiry || q.listening() {
+	if now > q.core.expiry || q.prompt() {
 		now = q.catchUp(now)
 	}
 	return now
+}
+
+// prompt says whether what comes up has to be noticed at once: because somebody
+// listens, or because it matters to others of its group. It needs the lock.
+func (q *Queue[T]) prompt() bool { return q.core.grouped || q.listening() }
+
+// heed notices that there are groups from now on. It needs the lock.
+func (q *Queue[T]) heed(now int64, group string) int64 {
+	if group == "" || q.core.grouped {
+		return now
+	}
+	now = q.core.advance(q.clock())
+	q.core.heedGroups()
+	return q.catchUp(now)
 }
 
 // enterUntimed is enter for a call whose result does not depend on time. It
 // reads the clock only if somebody waits for the result or listens.
 func (q *Queue[T]) enterUntimed() (now int64) {
 	q.mu.Lock()
-	if q.receivers.n+q.senders.n > 0 || q.listening() {
+	if q.receivers.n+q.senders.n > 0 || q.prompt() {
 		q.core.advance(q.clock())
 		return q.catchUp(q.core.now)
 	}
 	return q.core.now
 }
 
-// catchUp drops what is past its retention, and notices what came up if
-// somebody listens. It gives others a turn while there is much of it.
+// catchUp drops what is past its retention, and notices what came up if that
+// matters. It gives others a turn while there is much of it.
 func (q *Queue[T]) catchUp(now int64) int64 {
-	for n := 1; q.expire(now) || q.listening() && q.surface(now); n++ {
+	for n := 1; q.prompt() && q.surface(now) || q.expire(now); n++ {
 		if n%noticed == 0 {
 			q.leave(now)
 			q.mu.Lock()
@@ -199,6 +214,7 @@ func (q *Queue[T]) serve(now int64) {
 		if err != nil {
 			break
 		}
+		q.remember(now, w.attempt, w.got)
 		q.wake(&q.receivers, nil)
 	}
 	next := int64(math.MaxInt64)
@@ -245,8 +261,10 @@ func (a *alarm) set(at, now int64) {
 }
 
 // take delivers the next message into m, and returns where it was. Messages
-// that were placed after the number last do not count. It needs the lock.
-func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64) (seen, error) {
+// that were placed after the number last do not count. On a FIFO queue it goes
+// on with the group of prev, the message delivered before it in the same
+// receive. It needs the lock.
+func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, prev uint32) (seen, error) {
 	c := &q.core
 	if q.opts.MaxInFlight > 0 && !q.below(now, q.opts.MaxInFlight) {
 		if q.opts.FailFast {
@@ -255,8 +273,11 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64) 
 		return seen{}, errWait
 	}
 	for {
-		slot := c.next(now)
-		if slot == 0 || c.slab.at(slot).place > last || len(q.moves) == noticed {
+		slot := c.follower(now, prev)
+		if slot == 0 {
+			slot = c.next(now, last)
+		}
+		if slot == 0 || len(q.moves) == noticed {
 			if len(q.moves) > 0 {
 				return seen{}, errAgain // one of them may come back
 			}
@@ -293,10 +314,10 @@ func (q *Queue[T]) below(now int64, n int) bool {
 // takeFrom appends up to most messages to got, and where they were to was. It
 // returns an error only if there was none. It needs the lock.
 func (q *Queue[T]) takeFrom(now int64, got []Message[T], was []seen, most int, d time.Duration) ([]Message[T], []seen, error) {
-	last := q.core.drawn
+	last, prev := q.core.drawn, uint32(0)
 	for len(got) < most {
 		got = append(got, Message[T]{})
-		s, err := q.take(now, &got[len(got)-1], d, last)
+		s, err := q.take(now, &got[len(got)-1], d, last, prev)
 		if err != nil {
 			got = got[:len(got)-1]
 			if len(got) > 0 {
@@ -305,6 +326,7 @@ func (q *Queue[T]) takeFrom(now int64, got []Message[T], was []seen, most int, d
 			return got, was, err
 		}
 		was = append(was, s)
+		prev = got[len(got)-1].Receipt.slot
 	}
 	return got, was, nil
 }
@@ -330,7 +352,7 @@ func (q *Queue[T]) takeNext(now int64, m *Message[T], d time.Duration) (seen, er
 	if err := q.mayTake(now); err != nil {
 		return seen{}, err
 	}
-	return q.take(now, m, d, math.MaxUint64)
+	return q.take(now, m, d, math.MaxUint64, 0)
 }
 
 // awaitMessages waits in line for what w asks for, or until ctx ends or wait is
@@ -400,8 +422,19 @@ type entry[T any] struct {
 	index int // in its batch
 	body  T
 	more  *details[T]
+	group string
 	size  int64
 	delay time.Duration
+	moved bool // by a redrive, from another queue
+}
+
+// entry returns what a sender asks to store.
+func (q *Queue[T]) entry(index int, body T, o *SendOptions) entry[T] {
+	id := o.DedupID
+	if id == "" && q.dedupID != nil {
+		id = q.dedupID(body)
+	}
+	return entry[T]{index: index, body: body, more: newDetails[T](o, id), group: o.Group, delay: o.Delay}
 }
 
 // A sending is what a call has to store, one entry after the other as there is
@@ -420,50 +453,70 @@ func (s *sending[T]) fail(err error) {
 	s.entries = nil
 }
 
-// admit says whether an entry may be stored now: nil, errWait or what is wrong.
-func (q *Queue[T]) admit(e *entry[T], othersWait bool) error {
+// admit stores an entry if it may be stored now, and returns its id: or errWait,
+// or what is wrong with it.
+func (q *Queue[T]) admit(now int64, e *entry[T], othersWait bool) (ID, error) {
 	o := &q.opts
+	if q.closed {
+		return ID{}, ErrClosed
+	}
+	if err := q.checkEntry(e); err != nil {
+		return ID{}, err
+	}
+	if id, ok := q.duplicate(now, e); ok {
+		return id, nil
+	}
 	switch {
-	case q.closed:
-		return ErrClosed
-	case o.MaxBytes > 0 && e.size > o.MaxBytes:
-		return &InvalidError{"size of the message", e.size, fmt.Sprintf("at most %d (MaxBytes)", o.MaxBytes)}
 	case q.core.slab.full():
-		return ErrFull
+		return ID{}, ErrFull
 	case othersWait,
 		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
 		o.MaxBytes > 0 && q.core.bytes+e.size > o.MaxBytes:
 		if o.FailFast {
-			return ErrFull
+			return ID{}, ErrFull
 		}
-		return errWait
+		return ID{}, errWait
 	}
-	return nil
-}
-
-// store adds an entry that was admitted.
-func (q *Queue[T]) store(now int64, e *entry[T]) ID {
-	slot := q.core.add(now, e.body, e.more, e.size, e.delay)
+	slot := q.core.add(now, e.body, e.more, e.group, e.size, e.delay)
 	q.totals.Sent++
 	m := q.core.slab.at(slot)
 	if q.listening() {
 		q.note(now, Sent, slot, m)
 	}
-	return q.id(slot, m)
+	id := q.id(slot, m)
+	q.accept(now, e, id)
+	return id, nil
+}
+
+// checkEntry holds an entry against what the queue takes.
+func (q *Queue[T]) checkEntry(e *entry[T]) error {
+	o := &q.opts
+	if o.MaxBytes > 0 && e.size > o.MaxBytes {
+		return &InvalidError{"size of the message", e.size, fmt.Sprintf("at most %d (MaxBytes)", o.MaxBytes)}
+	}
+	dedup := e.more != nil && e.more.dedup != ""
+	switch {
+	case e.moved:
+	case o.FIFO && e.group == "":
+		return &InvalidError{"Group", e.group, "a name, on a FIFO queue"}
+	case o.FIFO && e.delay != 0 && !o.MessageDelays:
+		return &InvalidError{"Delay", e.delay, "0 on a FIFO queue, unless it has MessageDelays"}
+	case !o.FIFO && dedup:
+		return &InvalidError{"DedupID", e.more.dedup, "none, unless the queue is FIFO"}
+	}
+	return nil
 }
 
 // storeAll stores what there is room for, and says whether nothing is left.
 func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
 	for len(s.entries) > 0 {
 		e := &s.entries[0]
-		switch err := q.admit(e, false); err {
-		case nil:
-			s.ids[e.index] = q.store(now, e)
-		case errWait:
+		id, err := q.admit(now, e, false)
+		if err == errWait {
 			return false
-		default:
-			s.failed = s.failed.add(e.index, err)
 		}
+		s.ids[e.index] = id
+		s.failed = s.failed.add(e.index, err)
 		s.entries = s.entries[1:]
 	}
 	return true

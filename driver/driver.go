@@ -68,6 +68,7 @@ type Outgoing struct {
 	Body       []byte
 	Delay      time.Duration // from the send until it is deliverable; at least 0
 	Group      string        // empty for none
+	DedupID    string        // deduplication id of a FIFO backend; empty for none
 	Attributes map[string]Attribute
 	Trace      string  // X-Ray trace header; empty for none
 	Origin     *Origin // set on a dead letter only
@@ -84,6 +85,7 @@ type Receive struct {
 	Max        int           // at least 1
 	Wait       time.Duration // how long to wait for the first message; 0 for not at all
 	Visibility time.Duration // how long the messages are hidden; 0 for not at all
+	Attempt    string        // receive attempt id of a FIFO backend; empty for none
 }
 
 // A Message is a delivery.
@@ -96,6 +98,8 @@ type Message struct {
 	FirstReceivedAt time.Time
 	VisibleAt       time.Time // end of the visibility timeout
 	Group           string
+	DedupID         string // of a FIFO backend
+	Sequence        string // number in decimal digits, of a FIFO backend
 	Attributes      map[string]Attribute
 	Trace           string
 	Origin          *Origin

@@ -1,0 +1,153 @@
+package dabchick
+
+import (
+	"math"
+	"time"
+)
+
+// Fairness says when a message group of a standard queue is noisy: it has
+// visible messages, has sent something lately, and takes more than its share of
+// the consumers, by one of two measures. While messages of other groups are
+// visible, those of noisy groups wait. Messages without a group are tenants of
+// their own, and never noisy.
+//
+// The zero Fairness has the values of SQS's fair queues. It does not concern
+// FIFO queues.
+type Fairness struct {
+	// InFlightShare is the share of all messages in flight above which a group
+	// is noisy, if it has MinInFlight of them. 0 means 0.1; 1 is never exceeded.
+	InFlightShare float64
+	// MinInFlight is how many messages of a group are in flight at least when
+	// InFlightShare makes it noisy. 0 means 30.
+	MinInFlight int
+	// ProcessingShare is the share of recent processing time above which a group
+	// is noisy. Processing time is what messages spend in flight, those that
+	// still are included. 0 means 0.1; 1 is never exceeded.
+	ProcessingShare float64
+	// Window is how long "recent" is: of the processing time of an instant the
+	// 1/e-th part counts after it. 0 means 5 minutes.
+	Window time.Duration
+	// QuietAfter is how long after its last send a group is not noisy any more,
+	// whatever backlog it has. 0 means 5 minutes; Forever lets it be noisy until
+	// its backlog is drained.
+	QuietAfter time.Duration
+}
+
+func (f Fairness) settled() (Fairness, error) {
+	if err := firstError(
+		checkShare("Fairness.InFlightShare", f.InFlightShare),
+		checkCount("Fairness.MinInFlight", int64(f.MinInFlight)),
+		checkShare("Fairness.ProcessingShare", f.ProcessingShare),
+		checkDuration("Fairness.Window", f.Window, false),
+		checkDuration("Fairness.QuietAfter", f.QuietAfter, false),
+	); err != nil {
+		return f, err
+	}
+	for _, share := range []*float64{&f.InFlightShare, &f.ProcessingShare} {
+		if *share == 0 {
+			*share = 0.1
+		}
+	}
+	if f.MinInFlight == 0 {
+		f.MinInFlight = 30
+	}
+	for _, d := range []*time.Duration{&f.Window, &f.QuietAfter} {
+		if *d == 0 {
+			*d = 5 * time.Minute
+		}
+	}
+	return f, nil
+}
+
+func checkShare(field string, share float64) error {
+	if share >= 0 && share <= 1 {
+		return nil
+	}
+	return &InvalidError{field, share, "from 0 to 1"}
+}
+
+// usage is how many messages were in flight lately: an average in which an
+// instant counts less the longer it is ago.
+type usage struct {
+	mean float64
+	upTo int64
+}
+
+// pass takes into account that n messages were in flight until an instant.
+func (u *usage) pass(at int64, n int, window time.Duration) {
+	if at <= u.upTo {
+		return
+	}
+	age := float64(at-u.upTo) / float64(window)
+	u.mean *= math.Exp(-age)
+	if n > 0 {
+		u.mean -= float64(n) * math.Expm1(-age)
+	}
+	u.upTo = at
+}
+
+// negligible is what is left of one message after more than twenty windows.
+const negligible = 7.77e-10
+
+// measure brings the usage of a message's group, and of all, up to an instant at
+// which their numbers in flight change.
+func (c *core[T]) measure(at int64, m *meta) {
+	c.use.pass(at, c.counts[inFlight], c.fair.Window)
+	if m.group != 0 {
+		g := c.groups.at(m.group)
+		g.use.pass(at, g.counts[inFlight], c.fair.Window)
+	}
+}
+
+// noisy says whether a group takes more than its share now.
+func (c *core[T]) noisy(now int64, g *group) bool {
+	f := &c.fair
+	n := g.counts[inFlight]
+	if g.counts[visible] == 0 || now >= after(g.sentAt, f.QuietAfter) {
+		return false
+	}
+	if n >= f.MinInFlight && float64(n) > f.InFlightShare*float64(c.counts[inFlight]) {
+		return true
+	}
+	if f.ProcessingShare == 1 {
+		return false // whatever the rounding
+	}
+	c.use.pass(now, c.counts[inFlight], f.Window)
+	g.use.pass(now, n, f.Window)
+	return g.use.mean > negligible && g.use.mean > f.ProcessingShare*c.use.mean
+}
+
+// fairest returns the slot of the message to deliver now: the first one that is
+// not of a noisy group, or else the first of the noisy group with the fewest
+// messages in flight. It passes over noisy groups only, of which there are no
+// more than the shares allow for: one over each.
+func (c *core[T]) fairest(now int64, last uint64) uint32 {
+	plain := key{math.MaxInt64, math.MaxUint64, 0}
+	if slot := c.ready.head; slot != 0 {
+		m := c.slab.at(slot)
+		plain = key{m.at, m.place, slot}
+	}
+	var quiet, loud *group
+	c.heads.Ascend(func(k key) bool {
+		if !k.less(plain) || k.at == now && k.place > last {
+			return false
+		}
+		g := c.groups.at(k.slot)
+		switch {
+		case !c.noisy(now, g):
+			quiet = g
+		case loud == nil || g.counts[inFlight] < loud.counts[inFlight]:
+			loud = g
+		}
+		return quiet == nil
+	})
+	switch {
+	case quiet != nil:
+		return quiet.shown.head
+	case plain.slot != 0 && plain.place <= last:
+		return plain.slot
+	case loud != nil:
+		return loud.shown.head
+	}
+	return 0
+}

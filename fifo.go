@@ -1,0 +1,63 @@
+package dabchick
+
+import "time"
+
+// On a FIFO queue a message may be delivered if it is visible and no earlier
+// message of its group is in flight, delayed, or on its way to the dead-letter
+// queue. Messages of one receive do not hold each other back.
+//
+// So only the first message of a group can begin a delivery, and only such
+// messages are in ready: a receive never looks at one that is held back. Those
+// behind the first are reached through it, in the same receive.
+
+// isHeldBack says whether a message of a FIFO queue, visible or not, is behind
+// another of its group.
+func (c *core[T]) isHeldBack(slot uint32, m *meta) bool {
+	return c.fifo && c.groups.at(m.group).line.head != slot
+}
+
+// promote is told that a message has become the first of its group.
+func (c *core[T]) promote(slot uint32) {
+	if m := c.slab.at(slot); m.home == heldBack {
+		m.home = nowhere
+		c.show(c.now, slot, m)
+	}
+}
+
+// follower returns the slot of the message behind prev in its group, if that is
+// visible, or 0. It can be delivered together with prev.
+func (c *core[T]) follower(now int64, prev uint32) uint32 {
+	if prev == 0 || !c.fifo {
+		return 0
+	}
+	slot := c.slab.at(prev).links[grouped].next
+	if slot == 0 {
+		return 0
+	}
+	if m := c.slab.at(slot); m.state == moving || m.at > now {
+		return 0
+	}
+	return slot
+}
+
+// redelay gives the messages that wait for the end of the queue's delay another
+// one, as SQS does on FIFO queues. O(n log n) in the messages sent within the
+// old delay.
+func (c *core[T]) redelay(now int64, d time.Duration) {
+	first := uint32(0)
+	for slot := c.arrivals.tail; slot != 0 && after(c.slab.at(slot).sentAt, c.delay) > now; {
+		first, slot = slot, c.slab.at(slot).links[arrived].prev
+	}
+	for slot := first; slot != 0; slot = c.slab.at(slot).links[arrived].next {
+		m := c.slab.at(slot)
+		if m.state != delayed || m.is(ownDelay) {
+			continue
+		}
+		c.lift(slot, m)
+		if left := d - time.Duration(now-m.sentAt); left > 0 {
+			c.hide(now, slot, m, left, delayed, runOther)
+		} else {
+			c.show(now, slot, m)
+		}
+	}
+}
