@@ -79,9 +79,10 @@ func (u *usage) pass(at int64, n int, window time.Duration) {
 		return
 	}
 	age := float64(at-u.upTo) / float64(window)
-	u.mean *= math.Exp(-age)
-	if n > 0 {
-		u.mean -= float64(n) * math.Expm1(-age)
+	if age < 1e-9 { // most calls, and then this is as exact
+		u.mean += (float64(n) - u.mean) * age
+	} else {
+		u.mean = u.mean*math.Exp(-age) - float64(n)*math.Expm1(-age)
 	}
 	u.upTo = at
 }

@@ -20,19 +20,19 @@ import (
 )
 
 var (
-	programOps  = flag.Int("dabchick.ops", 0, "operations of TestRandomProgram in all; 0 for a million, less under -race")
+	programOps  = flag.Int("dabchick.ops", 0, "operations of TestRandomProgram in all; 0 for three million, less under -race")
 	programSeed = flag.Uint64("dabchick.seed", 0, "the one seed that TestRandomProgram runs; 0 for many")
 )
 
-// A million operations agree with the model, and the queues are checked after
-// each. Replay a failure with -dabchick.seed, run longer with -dabchick.ops.
+// A million operations on plain queues, on FIFO queues and on fair queues agree
+// with the model, and the queues are checked after each. Replay a failure with -dabchick.seed, run longer with -dabchick.ops.
 func TestRandomProgram(t *testing.T) {
 	const each = 5000
 	ops := *programOps
 	if ops == 0 {
-		ops = 1_000_000
+		ops = 3_000_000
 		if dabchick.RaceEnabled {
-			ops = 100_000
+			ops = 300_000
 		}
 	}
 	if *programSeed != 0 {
@@ -51,7 +51,7 @@ func runSeed(t *testing.T, seed uint64, ops int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
 	synctest.Test(t, func(t *testing.T) {
-		p := newProgram(t, func(n int) int { return r.IntN(n) })
+		p := newProgram(t, int(seed%kinds), func(n int) int { return r.IntN(n) })
 		for range ops {
 			if err := p.step(); err != nil {
 				t.Fatalf("%v\nreplay: go test -run TestRandomProgram -dabchick.seed %d .\nthe last operations:\n%s",
@@ -95,14 +95,15 @@ func FuzzProgram(f *testing.F) {
 func runDraws(t *testing.T, draws []int, steps int, fatalf func(string, ...any)) {
 	var failure, tail string
 	synctest.Test(t, func(t *testing.T) {
-		p := newProgram(t, func(n int) int {
+		draw := func(n int) int {
 			if len(draws) == 0 {
 				return 0
 			}
 			d := draws[0] % n
 			draws = draws[1:]
 			return d
-		})
+		}
+		p := newProgram(t, draw(kinds), draw)
 		for range steps {
 			if err := p.step(); err != nil {
 				failure, tail = err.Error(), p.tail()
@@ -146,8 +147,8 @@ type delivery struct {
 	nth   int // in its queue
 }
 
-func newProgram(t *testing.T, draw func(int) int) *program {
-	p := &program{t: t, draw: draw, kind: draw(kinds), began: time.Now()}
+func newProgram(t *testing.T, kind int, draw func(int) int) *program {
+	p := &program{t: t, draw: draw, kind: kind, began: time.Now()}
 	for i := range p.queues {
 		o := dabchick.Options[int]{FailFast: true, Size: func(b int) int { return int(bodySize(b)) }}
 		switch p.kind {
