@@ -38,6 +38,27 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			require.Zero(t, testing.AllocsPerRun(10_000, cycle))
 		})
 	}
+	for name, o := range map[string]dabchick.Options[[]byte]{"FIFO": {FIFO: true}, "fair": {}} {
+		t.Run(name, func(t *testing.T) {
+			q := mustNew(t, o)
+			body := make([]byte, 256)
+			groups := []string{"a", "b", "c", "comes and goes"}
+			cycle := func() {
+				for i, g := range groups {
+					q.SendWith(ctx, body, dabchick.SendOptions{Group: g})
+					if i > 0 {
+						m, _ := q.Receive(ctx)
+						m.Extend(ctx, time.Minute)
+						m.Delete(ctx)
+					}
+				}
+				m, _ := q.Receive(ctx)
+				m.Delete(ctx)
+			}
+			cycle()
+			require.Zero(t, testing.AllocsPerRun(1000, cycle))
+		})
+	}
 	t.Run("waiting", func(t *testing.T) {
 		q := mustNew(t, dabchick.Options[[]byte]{})
 		body := make([]byte, 256)

@@ -47,6 +47,13 @@ func (q *Queue[T]) Remembered() (n, room int) {
 	return len(m.entries) + len(m.former), max(m.peak, len(m.former))
 }
 
+// GroupRoom returns how many groups the queue has had to have room for at once.
+func (q *Queue[T]) GroupRoom() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int(q.core.groups.fresh) - 1
+}
+
 // check proves what stands above type core.
 func (c *core[T]) check() error {
 	live, err := c.slab.check()

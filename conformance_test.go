@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -39,7 +40,7 @@ func (d engineDriver) Send(ctx context.Context, batch []driver.Outgoing) ([]driv
 			continue
 		}
 		id, err := d.q.SendWith(ctx, body, SendOptions{
-			Delay: orImmediately(o.Delay), Group: o.Group, Attributes: o.Attributes, TraceHeader: o.Trace,
+			Delay: d.delay(o.Delay), Group: o.Group, DedupID: o.DedupID, Attributes: o.Attributes, TraceHeader: o.Trace,
 		})
 		sent[i] = driver.Sent{ID: id, Err: err}
 	}
@@ -48,7 +49,7 @@ func (d engineDriver) Send(ctx context.Context, batch []driver.Outgoing) ([]driv
 
 func (d engineDriver) Receive(ctx context.Context, r driver.Receive) ([]driver.Message, error) {
 	got, err := d.q.ReceiveBatch(ctx, ReceiveOptions{
-		Max: r.Max, Wait: orImmediately(r.Wait), Visibility: orImmediately(r.Visibility),
+		Max: r.Max, Wait: orImmediately(r.Wait), Visibility: orImmediately(r.Visibility), AttemptID: r.Attempt,
 	})
 	var ms []driver.Message
 	for _, m := range got {
@@ -56,6 +57,7 @@ func (d engineDriver) Receive(ctx context.Context, r driver.Receive) ([]driver.M
 			ID: m.ID, Handle: m.Receipt.String(), Body: m.Body, Receives: m.Receives,
 			SentAt: m.SentAt(), FirstReceivedAt: m.FirstReceivedAt(), VisibleAt: m.VisibleAt(),
 			Group: m.Group(), Attributes: m.Attributes(), Trace: m.TraceHeader(),
+			DedupID: m.DedupID(), Sequence: m.SequenceNumber(),
 		}
 		if origin, ok := m.Origin(); ok {
 			o.Origin = &origin
@@ -102,6 +104,14 @@ func (d engineDriver) Stats(ctx context.Context) (driver.Stats, error) {
 
 func (d engineDriver) Close() error { return d.q.Close() }
 
+// delay leaves no delay to a FIFO queue.
+func (d engineDriver) delay(delay time.Duration) time.Duration {
+	if delay == 0 && d.q.core.fifo {
+		return 0
+	}
+	return orImmediately(delay)
+}
+
 func orImmediately(d time.Duration) time.Duration {
 	if d == 0 {
 		return Immediately
@@ -121,6 +131,57 @@ func TestShellConformance(t *testing.T) {
 		require.NoError(tb, err)
 		return engineDriver{q}
 	}})
+}
+
+// What makes a FIFO queue passes through the seam: group, deduplication id,
+// attempt id and sequence number.
+func TestFIFOThroughTheSeam(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		engine, err := New("engine", Options[[]byte]{FIFO: true})
+		require.NoError(t, err)
+		q, err := New("shell", Options[string]{Driver: engineDriver{engine}, DedupKey: ContentKey[string]})
+		require.NoError(t, err)
+		var ids []ID
+		for _, body := range []string{"one", "two", "one"} {
+			id, err := q.SendWith(ctx, body, SendOptions{Group: "g"})
+			require.NoError(t, err)
+			ids = append(ids, id)
+		}
+		require.Equal(t, ids[0], ids[2])
+		o := ReceiveOptions{Max: 1, AttemptID: "try"}
+		first, err := q.ReceiveBatch(ctx, o)
+		require.NoError(t, err)
+		require.Len(t, first, 1)
+		again, err := q.ReceiveBatch(ctx, o)
+		require.NoError(t, err)
+		require.Equal(t, first[0].Receipt, again[0].Receipt)
+		m := first[0]
+		require.Equal(t, []string{"one", "g", ContentKey("one")}, []string{m.Body, m.Group(), m.DedupID()})
+		require.Len(t, m.SequenceNumber(), 20)
+		_, ok := q.TryReceive()
+		require.False(t, ok, "the group is locked")
+		require.NoError(t, m.Delete(ctx))
+		m, ok = q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "two", m.Body)
+		require.NoError(t, q.Close())
+
+		for field, o := range map[string]Options[string]{
+			"FIFO":     {FIFO: true},
+			"Fairness": {Fairness: Fairness{MinInFlight: 1}},
+		} {
+			o.Driver = engineDriver{engine}
+			_, err := New("shell", o)
+			var invalid *InvalidError
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, field, invalid.Field)
+		}
+		_, err = q.Group(ctx, "g")
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = q.Groups(ctx)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	})
 }
 
 // A broken driver is a good one with some methods replaced.

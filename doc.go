@@ -23,6 +23,13 @@
 // Messages are delivered in the order in which they became visible. Counts are
 // exact. A queue has no goroutine, and no timer unless somebody waits.
 //
+// # Message groups
+//
+// With Options.FIFO, messages of one group are delivered in the order in which
+// they were sent, one receive after the other, and a repeated send is recognised
+// by its deduplication id. On a standard queue a group is a tenant: one that takes
+// more than its share of the consumers waits for the others; see [Fairness].
+//
 // # Where it differs from SQS
 //
 // SQS is a network service; limits that come from that do not apply: any number

@@ -19,7 +19,6 @@ func (c *core[T]) isHeldBack(slot uint32, m *meta) bool {
 // promote is told that a message has become the first of its group.
 func (c *core[T]) promote(slot uint32) {
 	if m := c.slab.at(slot); m.home == heldBack {
-		m.home = nowhere
 		c.show(c.now, slot, m)
 	}
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -395,8 +399,8 @@ func TestGroupsTakeTurns(t *testing.T) {
 	})
 }
 
-// One stuck group does not stop the others, and a receive does not look at what
-// it holds back: 100 messages come in no more steps than without it.
+// One stuck group does not stop the others. BenchmarkBlockedGroups shows that it
+// does not slow them down either.
 func TestStuckGroupStopsNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q := newFIFO(t, dabchick.Options[string]{Retention: dabchick.Forever, VisibilityTimeout: time.Hour})
@@ -570,4 +574,97 @@ func TestOptionsOfTheOtherKindAreRefused(t *testing.T) {
 	o := q.Options()
 	o.FIFO, o.DedupWindow = false, 0
 	refused(t, q.SetOptions(o), "FIFO")
+}
+
+// Many consumers, who now and then give up in the middle of a batch, work off
+// each group in order, one at a time, and each message once.
+func TestConcurrentConsumersKeepGroupsInOrder(t *testing.T) {
+	const groups, each, consumers = 7, 300, 8
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	q := mustNew(t, dabchick.Options[int]{FIFO: true})
+	var sending, receiving sync.WaitGroup
+	for g := range groups {
+		sending.Go(func() {
+			for n := range each {
+				o := dabchick.SendOptions{Group: strconv.Itoa(g), DedupID: fmt.Sprint(g, "/", n)}
+				for range 1 + n%2 { // every other one twice
+					if _, err := q.SendWith(ctx, n, o); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	var mu sync.Mutex
+	next := map[string]int{} // by group: the message to do
+	busy := map[string]int{} // and who is doing one, plus one
+	left := groups * each
+	for id := range consumers {
+		r := rand.New(rand.NewPCG(uint64(id), 1))
+		receiving.Go(func() {
+			for {
+				ms, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: 1 + r.IntN(4), Wait: dabchick.Forever})
+				if err != nil {
+					return
+				}
+				givenUp := map[string]bool{}
+				for _, m := range ms {
+					g := m.Group()
+					if givenUp[g] = givenUp[g] || r.IntN(5) == 0; givenUp[g] {
+						if err := m.Release(ctx); err != nil {
+							t.Error(err)
+						}
+						continue
+					}
+					mu.Lock()
+					if m.Body != next[g] || busy[g] != 0 {
+						t.Errorf("consumer %d has %d of group %s, which is at %d, with %d", id, m.Body, g, next[g], busy[g]-1)
+					}
+					busy[g] = id + 1
+					mu.Unlock()
+					runtime.Gosched() // the work
+					mu.Lock()
+					busy[g] = 0
+					next[g]++
+					left--
+					last := left == 0
+					mu.Unlock()
+					if err := m.Delete(ctx); err != nil {
+						t.Error(err)
+					}
+					if last {
+						cancel()
+					}
+				}
+			}
+		})
+	}
+	sending.Wait()
+	receiving.Wait()
+	require.Zero(t, left)
+	counts(t, q, 0, 0, 0)
+	require.NoError(t, q.Check())
+}
+
+// Groups that come and go leave nothing behind.
+func TestGroupsThatComeAndGoTakeNoRoom(t *testing.T) {
+	q := newFIFO(t, dabchick.Options[string]{})
+	sendTo(t, q, "stays")
+	for i := range 1000 {
+		_, err := q.SendWith(t.Context(), "x", dabchick.SendOptions{Group: fmt.Sprint("group", i)})
+		require.NoError(t, err)
+		ms, err := q.ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Max: 2})
+		require.NoError(t, err)
+		require.NoError(t, ms[len(ms)-1].Delete(t.Context()))
+	}
+	require.LessOrEqual(t, q.GroupRoom(), 2)
+	for i := range 1000 {
+		_, err := q.SendWith(t.Context(), "x", dabchick.SendOptions{Group: fmt.Sprint("group", i)})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1001, q.GroupRoom())
+	_, err := q.Purge(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, q.GroupRoom())
 }

@@ -16,8 +16,9 @@ import (
 //
 // Messages are delivered in the order in which they became visible: by being
 // sent, by the end of a delay or a visibility timeout, or by a release. Receivers
-// and senders that wait are served in the order in which they came. At any
-// time at most one receipt can settle a message: the newest.
+// and senders that wait are served in the order in which they came. Message
+// groups add to this: see Options.FIFO and Options.Fairness. At any time at most
+// one receipt can settle a message: the newest.
 //
 // Make a Queue with [New]; the zero Queue is not usable. All methods may be
 // called concurrently. None of them starts a goroutine, and while nobody waits

@@ -3,7 +3,9 @@
 // workers takes about a second.
 //
 //	go test ./examples/fair -v
-//	go test ./examples/fair -v -args -plot fair.png
+//	go test ./examples/fair -v -args -plot ../../docs/fair.png
+//
+// The second draws the plot of docs/guarantees.md.
 //
 // Every two seconds each of 99 quiet tenants sends a batch of jobs. Between the
 // tenth and the twentieth second another tenant sends 60,000. This is played
