@@ -42,7 +42,6 @@ func (m *memory[K, V]) put(now int64, window time.Duration, key K, value V) {
 	if m.entries == nil {
 		m.entries = map[K]*remembered[K, V]{}
 	}
-	delete(m.former, key)
 	e := &remembered[K, V]{key: key, value: value, at: now}
 	m.entries[key] = e
 	m.peak = max(m.peak, len(m.entries))
