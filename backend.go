@@ -189,10 +189,9 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 		firstAt:  q.instant(d.FirstReceivedAt),
 		comeAt:   q.instant(d.VisibleAt),
 		group:    d.Group,
-		sequence: d.Sequence,
 	}
-	if d.DedupID != "" || d.Trace != "" || d.Attributes != nil || d.Origin != nil {
-		m.more = &details[T]{dedup: d.DedupID, trace: d.Trace, attributes: d.Attributes, origin: d.Origin}
+	if d.DedupID != "" || d.Sequence != "" || d.Trace != "" || d.Attributes != nil || d.Origin != nil {
+		m.more = &details[T]{dedup: d.DedupID, sequence: d.Sequence, trace: d.Trace, attributes: d.Attributes, origin: d.Origin}
 	}
 	if o := d.Origin; o != nil {
 		// As in the built-in engine, a dead letter goes on being the message

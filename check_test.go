@@ -111,7 +111,7 @@ func (c *core[T]) check() error {
 		if m.state == inFlight && m.receives == 0 {
 			return fmt.Errorf("slot %d is in flight without a receive", slot)
 		}
-		if (m.firstAt == never) != (m.receives == 0 && (!m.is(moved) || c.cell(slot).more.earlier == 0)) {
+		if (m.firstAt == never) != (m.counted() == 0 && (!m.is(moved) || c.cell(slot).more.earlier == 0)) {
 			return fmt.Errorf("slot %d has %d receives and was first received at %d", slot, m.receives, m.firstAt)
 		}
 		if after(m.sentAt, c.retention) < c.expiry {

@@ -59,6 +59,7 @@ const (
 	Paused                            // deliveries were paused
 	Resumed                           // deliveries were resumed
 	Closed                            // the queue was closed
+	Returned                          // its receiver gave it back: the delivery does not count
 	Deduplicated                      // a send repeated the message with that ID; nothing was stored
 )
 
@@ -66,7 +67,7 @@ var eventKinds = [...]string{
 	Sent: "sent", Appeared: "appeared", Received: "received", HandedBack: "handed back",
 	Deleted: "deleted", Released: "released", Extended: "extended", Reappeared: "reappeared",
 	Expired: "expired", DeadLettered: "dead-lettered", Arrived: "arrived", Redriven: "redriven",
-	Purged: "purged", Paused: "paused", Resumed: "resumed", Closed: "closed", Deduplicated: "deduplicated",
+	Purged: "purged", Paused: "paused", Resumed: "resumed", Closed: "closed", Returned: "returned", Deduplicated: "deduplicated",
 }
 
 func (k EventKind) String() string {

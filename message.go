@@ -42,8 +42,7 @@ type Message[T any] struct {
 	queue                   *Queue[T]
 	more                    *details[T]
 	group                   string
-	sequence                string // on a backend
-	number                  uint64 // in the built-in engine
+	number                  uint64 // in a FIFO queue of the built-in engine
 	sentAt, firstAt, comeAt int64
 }
 
@@ -143,10 +142,13 @@ func (m Message[T]) DedupID() string {
 // 20 digits; later messages have larger ones, in the order of texts too. A dead
 // letter has a number of its dead-letter queue.
 func (m Message[T]) SequenceNumber() string {
-	if m.number == 0 {
-		return m.sequence
+	switch {
+	case m.number > 0:
+		return fmt.Sprintf("%020d", m.number)
+	case m.more != nil:
+		return m.more.sequence
 	}
-	return fmt.Sprintf("%020d", m.number)
+	return ""
 }
 
 // TraceHeader returns the AWS X-Ray trace header that came with the message, or
@@ -211,6 +213,16 @@ func (m Message[T]) Release(ctx context.Context) error {
 		return ErrReceiptInvalid
 	}
 	return m.queue.settleOne(ctx, opRelease, m.Receipt, 0)
+}
+
+// Return gives back a message that nobody has worked on: it is visible now, as
+// after Release, and this delivery does not count in Receives. A pool that stops
+// returns what it holds. See [Queue.Return].
+func (m Message[T]) Return(ctx context.Context) error {
+	if m.queue == nil {
+		return ErrReceiptInvalid
+	}
+	return m.queue.settleOne(ctx, opReturn, m.Receipt, 0)
 }
 
 // DeadLetter moves the message to the queue's dead-letter queue now, however
@@ -394,9 +406,9 @@ func (q *Queue[T]) id(slot uint32, m *meta) (id ID) {
 // receives counts all deliveries of a message, those by other queues too.
 func (q *Queue[T]) receives(slot uint32, m *meta) int64 {
 	if m.is(moved) {
-		return m.receives + q.core.cell(slot).more.earlier
+		return m.counted() + q.core.cell(slot).more.earlier
 	}
-	return m.receives
+	return m.counted()
 }
 
 // size returns what a message counts in bytes.

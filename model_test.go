@@ -62,6 +62,7 @@ type modelMessage struct {
 	firstAt  time.Duration // -1 for never
 	arrived  time.Duration
 	here     int // receives in this queue
+	returned int // of these, those that do not count
 	receives int
 	from     *model // of a dead letter
 	reason   string
@@ -340,7 +341,7 @@ func (m *model) receive(most int, timeout time.Duration, attempt string) ([]*mod
 				break
 			}
 			m.letGo(x)
-			if m.dead != nil && x.here >= m.o.MaxReceives {
+			if m.dead != nil && x.here-x.returned >= m.o.MaxReceives {
 				x.moving = true
 				spent = append(spent, x)
 				continue
@@ -411,7 +412,7 @@ func (m *model) inFlightInAll() (n int) {
 func (m *model) bury(x *modelMessage, reason string) {
 	m.totals.DeadLettered++
 	y := *x
-	y.here, y.from, y.reason, y.arrived, y.moving, y.heldFrom = 0, m, reason, m.now(), false, -1
+	y.here, y.returned, y.from, y.reason, y.arrived, y.moving, y.heldFrom = 0, 0, m, reason, m.now(), false, -1
 	if m.o.FIFO {
 		y.sentAt, y.dedup = m.now(), x.id.String()
 	}
@@ -473,6 +474,20 @@ func (m *model) change(x *modelMessage, nth int, d time.Duration) error {
 	}
 	m.place(x, m.now()+max(d, 0))
 	return nil
+}
+
+// giveBack returns a delivery.
+func (m *model) giveBack(x *modelMessage, nth int) error {
+	err := m.change(x, nth, 0)
+	if err == nil {
+		m.totals.Returned++
+		x.returned++
+		x.receives--
+		if x.receives == 0 {
+			x.firstAt = -1
+		}
+	}
+	return err
 }
 
 // setOptions replaces the options. On a FIFO queue a new delay is good for what

@@ -385,7 +385,9 @@ func (p *program) settle() error {
 	m := p.models[d.queue]
 	var got, want error
 	var what string
-	switch p.draw(7) {
+	switch p.draw(8) {
+	case 7:
+		what, got, want = "return", d.m.Return(ctx), m.giveBack(d.x, d.nth)
 	case 0, 1, 2:
 		what, got, want = "delete", d.m.Delete(ctx), m.delete(d.x, d.nth)
 	case 3:

@@ -42,6 +42,17 @@ func (q *Queue[T]) ChangeVisibility(ctx context.Context, d time.Duration, receip
 	return q.settle(ctx, opChange, receipts, d)
 }
 
+// Return gives back messages that nobody has worked on: they are visible now, and
+// the deliveries that the receipts name do not count in Receives, so that they do
+// not bring a message nearer to the dead-letter queue. A message can be returned
+// 255 times; later ones count, lest it go round for ever. On a backend they always
+// count.
+//
+// Errors and cost are those of ChangeVisibility.
+func (q *Queue[T]) Return(ctx context.Context, receipts ...Receipt) error {
+	return q.settle(ctx, opReturn, receipts, 0)
+}
+
 // ParseReceipt reads the text form of a receipt. A text that is not one of this
 // queue's gives ErrReceiptInvalid. On a backend every text but "" is taken: it
 // is the backend that knows, when the receipt is used.
@@ -60,6 +71,7 @@ const (
 	opDelete  settling = "delete"
 	opChange  settling = "change visibility"
 	opRelease settling = "release"
+	opReturn  settling = "return"
 )
 
 func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, d time.Duration) error {
@@ -125,11 +137,17 @@ func (q *Queue[T]) settleLocked(now int64, op settling, r Receipt, d time.Durati
 	if !m.held(now) {
 		return ErrReceiptExpired
 	}
-	c.lift(r.slot, m)
 	kind := Extended
-	if d > 0 {
+	switch {
+	case op == opReturn:
+		c.giveBack(now, r.slot, m)
+		q.totals.Returned++
+		kind = Returned
+	case d > 0:
+		c.lift(r.slot, m)
 		c.hide(now, r.slot, m, d, inFlight, runOther)
-	} else {
+	default:
+		c.lift(r.slot, m)
 		c.show(now, r.slot, m)
 		kind = Released
 	}

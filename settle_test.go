@@ -239,3 +239,49 @@ func TestVisibilityTimeoutsOutOfRange(t *testing.T) {
 		counts(t, q, 1, 1, 0)
 	})
 }
+
+// A delivery that is returned has not been, but for its receipt.
+func TestReturnDoesNotSpendAnAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		dead := mustNew(t, dabchick.Options[string]{})
+		q := mustNew(t, dabchick.Options[string]{DeadLetter: dead, MaxReceives: 1})
+		send(t, q, "x")
+		for range 3 {
+			m := take(t, q)
+			require.Equal(t, 1, m.Receives)
+			require.True(t, m.FirstReceivedAt().Equal(time.Now()))
+			time.Sleep(time.Second)
+			require.NoError(t, m.Return(ctx))
+			require.ErrorIs(t, m.Return(ctx), dabchick.ErrReceiptExpired)
+			counts(t, q, 1, 0, 0)
+		}
+		require.EqualValues(t, 3, stats(t, q).Returned)
+		m := take(t, q)
+		require.NoError(t, m.Release(ctx)) // this one counts
+		takeNone(t, q)
+		require.Equal(t, 2, take(t, dead).Receives, "one there, one here")
+		require.ErrorIs(t, q.Return(ctx, m.Receipt), dabchick.ErrMessageGone)
+		require.ErrorIs(t, dabchick.Message[string]{}.Return(ctx), dabchick.ErrReceiptInvalid)
+	})
+}
+
+// The receipt of a delivery that was returned is never that of a later one, and
+// a message does not go round for ever.
+func TestReturnedReceiptIsUsedUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{})
+		send(t, q, "x")
+		first := take(t, q)
+		require.NoError(t, first.Return(ctx))
+		second := take(t, q)
+		require.NotEqual(t, first.Receipt, second.Receipt)
+		require.ErrorIs(t, first.Delete(ctx), dabchick.ErrReceiptSuperseded)
+		for range 254 {
+			require.NoError(t, second.Return(ctx))
+			second = take(t, q)
+			require.Equal(t, 1, second.Receives)
+		}
+		require.NoError(t, second.Return(ctx))
+		require.Equal(t, 2, take(t, q).Receives)
+	})
+}

@@ -43,7 +43,11 @@ type meta struct {
 	state    state
 	home     home // the container that holds it by visibility
 	flags    flags
+	returned uint8 // receives that do not count, because they were returned
 }
+
+// counted returns how many deliveries by this queue count.
+func (m *meta) counted() int64 { return m.receives - int64(m.returned) }
 
 // Flags are what is true or not of a message.
 type flags uint8

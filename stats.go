@@ -38,6 +38,7 @@ type Totals struct {
 	Sent          uint64 // stored by a send or a redrive
 	Arrived       uint64 // came as dead letters
 	Received      uint64 // deliveries
+	Returned      uint64 // deliveries that were returned, and do not count
 	EmptyReceives uint64 // receives that returned no message and no error
 	Deleted       uint64
 	Expired       uint64 // past their retention

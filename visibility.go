@@ -76,6 +76,7 @@ type details[T any] struct {
 	attributes map[string]Attribute
 	trace      string
 	dedup      string // deduplication id
+	sequence   string // number given by a backend
 
 	// For a dead letter only.
 	id        ID
@@ -331,7 +332,7 @@ func (c *core[T]) surface(now int64) (uint32, state) {
 
 // spent says whether a message has had its last delivery from this queue.
 func (c *core[T]) spent(m *meta) bool {
-	return c.maxReceives > 0 && m.receives >= c.maxReceives && !m.is(stay)
+	return c.maxReceives > 0 && m.counted() >= c.maxReceives && !m.is(stay)
 }
 
 // seen says where a message was before it was taken from its place.
@@ -371,6 +372,19 @@ func (c *core[T]) undeliver(slot uint32, m *meta, was seen) {
 		m.firstAt = never
 	}
 	c.putBack(slot, m, was)
+}
+
+// giveBack makes a message that is in flight visible, and takes back that it was
+// received. The receipt stays used up.
+func (c *core[T]) giveBack(now int64, slot uint32, m *meta) {
+	c.lift(slot, m)
+	if m.returned < math.MaxUint8 {
+		m.returned++
+	}
+	if m.counted() == 0 && (!m.is(moved) || c.cell(slot).more.earlier == 0) {
+		m.firstAt = never
+	}
+	c.show(now, slot, m)
 }
 
 // detach takes a message out for a move to another queue. It counts as in
