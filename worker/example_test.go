@@ -1,0 +1,52 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/worker"
+)
+
+// A handler returns nil when the work is done. An error retries the message.
+func ExampleRun() {
+	ctx, stop := context.WithCancel(context.Background())
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{})
+	q.Send(ctx, "resize beach.jpg")
+
+	err := worker.Run(ctx, q, func(ctx context.Context, m dabchick.Message[string]) error {
+		if m.Receives == 1 {
+			return errors.New("disk full")
+		}
+		fmt.Println(m.Body, "done, attempt", m.Receives)
+		stop()
+		return nil
+	}, worker.Options{
+		Backoff: func(receives int) time.Duration { return time.Millisecond },
+	})
+	s, _ := q.Stats(context.Background())
+	fmt.Println(err, s.Visible+s.InFlight, "left")
+	// Output:
+	// resize beach.jpg done, attempt 2
+	// <nil> 0 left
+}
+
+// A job that cannot succeed goes to the dead-letter queue at once, with the
+// reason.
+func ExampleDeadLetter() {
+	ctx, stop := context.WithCancel(context.Background())
+	dead, _ := dabchick.New("broken", dabchick.Options[string]{})
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{DeadLetter: dead, MaxReceives: 5})
+	q.Send(ctx, "resize notes.txt")
+
+	worker.Run(ctx, q, func(ctx context.Context, m dabchick.Message[string]) error {
+		defer stop()
+		return worker.DeadLetter(errors.New("not a picture"))
+	}, worker.Options{})
+	m, _ := dead.TryReceive()
+	origin, _ := m.Origin()
+	fmt.Println(m.Body, "-", origin.Reason)
+	// Output: resize notes.txt - not a picture
+}

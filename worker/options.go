@@ -1,0 +1,97 @@
+package worker
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// Options are the settings of a pool. The zero Options are one worker and the
+// defaults told below.
+type Options struct {
+	// Workers is how many handlers run at a time. 0 means 1.
+	Workers int
+
+	// Renew is the part of the visibility timeout after which the lease of a
+	// running handler is renewed, for a whole timeout from then. 0 means 0.5;
+	// 1 means never: the handler then has one timeout.
+	Renew float64
+	// MaxLease is how long after its receive a lease is renewed at most. 0 means
+	// 12 hours, which is SQS's limit.
+	MaxLease time.Duration
+
+	// Backoff is how long a message that failed stays hidden, by how often it
+	// was received, from 1. nil means ExponentialBackoff(time.Second,
+	// 15*time.Minute). It is also how long a worker waits when a receive failed
+	// for the nth time in a row.
+	Backoff func(receives int) time.Duration
+
+	// Grace is how long running handlers have to finish when the pool stops. 0
+	// means 30 s; dabchick.Immediately none.
+	Grace time.Duration
+	// Patience is how long after that, with its context ended, a handler has to
+	// return before it is abandoned. 0 means 5 s; dabchick.Immediately none.
+	Patience time.Duration
+
+	// Logger gets what somebody should know: panics, lost leases and calls of
+	// the queue that failed as errors, failures of handlers as warnings. nil
+	// means none.
+	Logger *slog.Logger
+}
+
+func (o Options) settled() (Options, error) {
+	invalid := func(field string, value any, allowed string) (Options, error) {
+		return o, &dabchick.InvalidError{Field: field, Value: value, Allowed: allowed}
+	}
+	switch {
+	case o.Workers < 0:
+		return invalid("Workers", o.Workers, "at least 1, or 0 for 1")
+	case !(o.Renew >= 0 && o.Renew <= 1):
+		return invalid("Renew", o.Renew, "from 0 to 1")
+	case o.MaxLease < 0:
+		return invalid("MaxLease", o.MaxLease, "0 or more")
+	case o.Grace < 0 && o.Grace != dabchick.Immediately:
+		return invalid("Grace", o.Grace, "0 or more, or Immediately")
+	case o.Patience < 0 && o.Patience != dabchick.Immediately:
+		return invalid("Patience", o.Patience, "0 or more, or Immediately")
+	}
+	o.Workers = max(o.Workers, 1)
+	if o.Renew == 0 {
+		o.Renew = 0.5
+	}
+	if o.MaxLease == 0 {
+		o.MaxLease = 12 * time.Hour
+	}
+	if o.Backoff == nil {
+		o.Backoff = ExponentialBackoff(time.Second, 15*time.Minute)
+	}
+	if o.Grace == 0 {
+		o.Grace = 30 * time.Second
+	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
+	}
+	o.Grace, o.Patience = max(o.Grace, 0), max(o.Patience, 0)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// ExponentialBackoff returns a Backoff that starts with about first, doubles with
+// each receive, and never exceeds longest. Each time is drawn from the upper half
+// of its range, so that messages that failed together do not come back together.
+func ExponentialBackoff(first, longest time.Duration) func(receives int) time.Duration {
+	return func(receives int) time.Duration {
+		d := first
+		for n := 1; n < receives && d < longest; n++ {
+			d *= 2
+		}
+		if d > longest || d < first { // or overflowed
+			d = longest
+		}
+		return d/2 + rand.N(d/2+1)
+	}
+}

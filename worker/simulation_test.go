@@ -1,0 +1,196 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/worker"
+)
+
+var (
+	simulations = flag.Int("worker.simulations", 2000, "runs of TestSimulation")
+	seed        = flag.Uint64("worker.seed", 0, "the one seed that TestSimulation runs; 0 for many")
+)
+
+// Pools whose handlers fail, hang, panic and end their goroutines, stopped at
+// random instants, one after the other: each message ends as exactly one of
+// done, dead-lettered and still queued; no two handlers hold one at a time; and
+// no lease is renewed after its handler has returned.
+func TestSimulation(t *testing.T) {
+	if *seed != 0 {
+		simulate(t, *seed)
+		return
+	}
+	first := rand.Uint64() | 1
+	for i := range *simulations {
+		if simulate(t, first+uint64(i)); t.Failed() {
+			t.Logf("replay: go test -run TestSimulation -worker.seed %d ./worker", first+uint64(i))
+			return
+		}
+	}
+}
+
+// world is the queue of a simulation, and what is known of its handlers.
+type world struct {
+	*dabchick.Queue[string]
+	t  *testing.T
+	mu sync.Mutex
+	r  *rand.Rand
+
+	holding map[dabchick.ID]context.Context // of the handler that has begun last
+	running map[dabchick.Receipt]bool
+	done    map[dabchick.ID]bool // a handler said so
+}
+
+// odd marks the times of verdicts, so that they are told from renewals.
+const odd = 7 * time.Nanosecond
+
+func (w *world) pick(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.r.IntN(n)
+}
+
+func (w *world) ChangeVisibility(ctx context.Context, d time.Duration, receipts ...dabchick.Receipt) error {
+	w.mu.Lock()
+	if d%time.Millisecond != odd && !w.running[receipts[0]] {
+		w.t.Errorf("a lease was renewed for %v after its handler had returned", d)
+	}
+	w.mu.Unlock()
+	return w.Queue.ChangeVisibility(ctx, d, receipts...)
+}
+
+func (w *world) handle(ctx context.Context, m dabchick.Message[string]) error {
+	w.mu.Lock()
+	other := w.holding[m.ID]
+	w.holding[m.ID] = ctx
+	w.running[m.Receipt] = true
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.running, m.Receipt)
+		w.mu.Unlock()
+	}()
+	time.Sleep(ns) // a lease that ends at this instant may be told after the next has begun
+	if other != nil && other.Err() == nil {
+		w.t.Errorf("message %s has two handlers", m.Body)
+	}
+
+	work := time.Duration(1+w.pick(20_000)) * time.Millisecond
+	switch w.pick(10) {
+	case 0: // does not listen
+		time.Sleep(5 * work)
+	default:
+		select {
+		case <-time.After(work):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	switch w.pick(12) {
+	case 0:
+		return errors.New("failed")
+	case 1:
+		panic("failed")
+	case 2:
+		runtime.Goexit()
+	case 3:
+		return worker.RetryAfter(work.Truncate(time.Millisecond)+odd, nil)
+	case 4:
+		return worker.DeadLetter(nil)
+	case 5:
+		w.finish(m.ID)
+		return worker.Discard(nil)
+	}
+	w.finish(m.ID)
+	return nil
+}
+
+func (w *world) finish(id dabchick.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done[id] = true
+}
+
+func simulate(t *testing.T, seed uint64) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := context.Background()
+		r := rand.New(rand.NewPCG(seed, 0))
+		ms := func(n int) time.Duration { return time.Duration(1+r.IntN(n)) * time.Millisecond }
+		dead, err := dabchick.New("dead", dabchick.Options[string]{})
+		require.NoError(t, err)
+		o := dabchick.Options[string]{VisibilityTimeout: ms(20_000), FIFO: r.IntN(2) == 0}
+		if o.FIFO {
+			dead, err = dabchick.New("dead", dabchick.Options[string]{FIFO: true})
+			require.NoError(t, err)
+		}
+		if r.IntN(4) > 0 {
+			o.DeadLetter, o.MaxReceives = dead, 1+r.IntN(4)
+		}
+		q, err := dabchick.New("jobs", o)
+		require.NoError(t, err)
+		w := &world{Queue: q, t: t, r: rand.New(rand.NewPCG(seed, 1)), holding: map[dabchick.ID]context.Context{},
+			running: map[dabchick.Receipt]bool{}, done: map[dabchick.ID]bool{}}
+		sent := map[dabchick.ID]bool{}
+		for n := range 1 + r.IntN(30) {
+			so := dabchick.SendOptions{Group: fmt.Sprint("group", r.IntN(5))}
+			id, err := q.SendWith(ctx, fmt.Sprint(n), so)
+			require.NoError(t, err)
+			sent[id] = true
+		}
+		for range 1 + r.IntN(3) {
+			p, err := worker.New(w, w.handle, worker.Options{
+				Workers: 1 + r.IntN(6), MaxLease: ms(60_000), Grace: ms(10_000), Patience: ms(3_000),
+				Backoff: func(n int) time.Duration { return time.Duration(n)*time.Second + odd },
+			})
+			require.NoError(t, err)
+			running, stop := context.WithTimeout(ctx, ms(200_000))
+			err = p.Run(running)
+			stop()
+			if !errors.As(err, new(*worker.AbandonedError)) {
+				require.NoError(t, err)
+			}
+			s := p.Stats()
+			require.Zero(t, s.Running)
+			require.LessOrEqual(t, s.Panicked, s.Failed)
+		}
+		time.Sleep(time.Hour) // abandoned handlers return
+		queued, buried := peek(t, q), peek(t, dead)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for id := range sent {
+			gone := !queued[id] && !buried[id]
+			switch {
+			case queued[id] && buried[id]:
+				t.Errorf("message %v is in both queues", id)
+			case gone && !w.done[id]:
+				t.Errorf("message %v is lost", id)
+			}
+		}
+		st, err := q.Stats(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, len(sent), st.Deleted+uint64(len(queued)+len(buried)))
+		require.Zero(t, st.InFlight, "leases end")
+	})
+}
+
+func peek(t *testing.T, q *dabchick.Queue[string]) map[dabchick.ID]bool {
+	ms, err := q.Peek(context.Background(), 1000)
+	require.NoError(t, err)
+	ids := map[dabchick.ID]bool{}
+	for _, m := range ms {
+		ids[m.ID] = true
+	}
+	return ids
+}

@@ -1,0 +1,282 @@
+// Package worker runs handlers for the messages of a queue: so many at a time,
+// with their leases renewed while they run, and with an orderly end.
+//
+//	err := worker.Run(ctx, q, func(ctx context.Context, m dabchick.Message[Job]) error {
+//		return resize(ctx, m.Body) // nil deletes the message, an error retries it later
+//	}, worker.Options{Workers: 8})
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// A Queue is what a pool works on: a *dabchick.Queue, or something around one.
+type Queue[T any] interface {
+	Receive(ctx context.Context) (dabchick.Message[T], error)
+	Delete(ctx context.Context, receipts ...dabchick.Receipt) error
+	ChangeVisibility(ctx context.Context, d time.Duration, receipts ...dabchick.Receipt) error
+	Return(ctx context.Context, receipts ...dabchick.Receipt) error
+}
+
+// A Handler works on one message. What it returns is the verdict on it:
+//
+//   - nil: the work is done, and the message is deleted;
+//   - an error: it comes up again after Options.Backoff;
+//   - [RetryAfter], [Discard] or [DeadLetter], wrapped or not: what they say.
+//
+// A panic counts as an error, a *PanicError, and so does runtime.Goexit.
+//
+// Its context ends, with a cause that says why, when the lease is lost
+// (ErrLeaseLost) or the pool stops (ErrStopping). It also ends when the handler
+// has returned. The handler must not settle the message itself.
+type Handler[T any] func(ctx context.Context, m dabchick.Message[T]) error
+
+// Causes for the end of a handler's context: see context.Cause.
+var (
+	// ErrLeaseLost: the message is not the handler's any more. Its visibility
+	// timeout has ended, Options.MaxLease was reached, or somebody removed it.
+	// Another worker may have it already, so it is time to stop.
+	ErrLeaseLost = errors.New("worker: lease lost")
+	// ErrStopping: the pool stops, and the grace period is over.
+	ErrStopping = errors.New("worker: pool is stopping")
+)
+
+// Errors of a pool.
+var (
+	// ErrRunning: the pool runs already, or has run. A pool runs once.
+	ErrRunning = errors.New("worker: the pool has been started before")
+	// errGoexit is the verdict of a handler that has ended its goroutine.
+	errGoexit = errors.New("worker: the handler called runtime.Goexit")
+)
+
+// A Pool receives messages and runs a handler for each. Make one with [New].
+type Pool[T any] struct {
+	queue  Queue[T]
+	handle Handler[T]
+	o      Options
+	log    *slog.Logger
+
+	working sync.WaitGroup
+	base    context.Context // the values of Run's context, and no end
+	stop    context.Context // of handlers
+	kill    context.CancelCauseFunc
+
+	mu      sync.Mutex
+	started bool
+	broken  error                  // why no more is received, if not because ctx ended
+	ended   func()                 // ends the receives
+	leases  map[*lease[T]]struct{} // one for each worker
+	retired Stats                  // of workers that have ended
+}
+
+// Run works on the messages of a queue until ctx ends or the queue is closed. It
+// is New and then Pool.Run.
+func Run[T any](ctx context.Context, q Queue[T], handle Handler[T], o Options) error {
+	p, err := New(q, handle, o)
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}
+
+// New returns a pool that does not run yet. Options out of range give a
+// *dabchick.InvalidError.
+func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
+	o, err := o.settled()
+	if err != nil {
+		return nil, err
+	}
+	if handle == nil {
+		return nil, &dabchick.InvalidError{Field: "handle", Value: "nil", Allowed: "a function"}
+	}
+	p := &Pool[T]{queue: q, handle: handle, o: o, log: o.Logger, leases: map[*lease[T]]struct{}{}}
+	return p, nil
+}
+
+// Run works until ctx ends or the queue is closed, and then stops in steps:
+//
+//  1. No more messages are received. None is lost: one that is being handed over
+//     goes back.
+//  2. Handlers that run have Options.Grace to finish; their verdicts count.
+//  3. Their contexts end, with ErrStopping. What they return an error for now is
+//     given back at once, without spending an attempt.
+//  4. Those that have not returned after Options.Patience are abandoned: their
+//     messages are given back at once, and whatever they return later is ignored.
+//
+// It returns nil after an end by ctx, dabchick.ErrClosed after the end of the
+// queue, and an *AbandonedError if it came to step 4. When it has returned, no
+// goroutine of the pool is left unless handlers were abandoned; then all are gone
+// when the last of these returns. A second call returns ErrRunning.
+func (p *Pool[T]) Run(ctx context.Context) error {
+	p.mu.Lock()
+	if p.started {
+		p.mu.Unlock()
+		return ErrRunning
+	}
+	p.started = true
+	receiving, ended := context.WithCancel(ctx)
+	defer ended()
+	p.ended = ended
+	p.base = context.WithoutCancel(ctx) // handlers outlive ctx
+	p.stop, p.kill = context.WithCancelCause(p.base)
+	defer p.kill(ErrStopping)
+	p.mu.Unlock()
+
+	for range p.o.Workers {
+		p.start(receiving)
+	}
+	<-receiving.Done()
+	err := p.wind()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return errors.Join(p.broken, err)
+}
+
+// start adds a worker.
+func (p *Pool[T]) start(receiving context.Context) {
+	p.working.Go(func() {
+		finished := false
+		defer func() {
+			if !finished { // the handler has ended this goroutine
+				p.start(receiving)
+			}
+		}()
+		p.work(receiving)
+		finished = true
+	})
+}
+
+// work receives and handles one message after the other. An idle worker is a
+// receive that waits, so nothing is claimed that cannot be started at once.
+func (p *Pool[T]) work(receiving context.Context) {
+	l := newLease(p)
+	defer p.retire(l)
+	for n := 0; ; {
+		m, err := p.queue.Receive(receiving)
+		switch {
+		case err == nil:
+			n = 0
+			p.do(l, m)
+		case receiving.Err() != nil:
+			return
+		case errors.Is(err, dabchick.ErrClosed):
+			p.fail(err)
+			return
+		default: // of a backend, say
+			n++
+			p.log.Error("receive failed", "error", err, "failures", n)
+			if pause(receiving, p.o.Backoff(n)) != nil {
+				return
+			}
+		}
+	}
+}
+
+// retire keeps the figures of a worker that ends.
+func (p *Pool[T]) retire(l *lease[T]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.retired.add(&l.stats)
+	delete(p.leases, l)
+}
+
+// fail ends the receives for a reason.
+func (p *Pool[T]) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken == nil {
+		p.broken = err
+	}
+	p.ended()
+}
+
+// do handles one message and carries out the verdict, however the handler ends.
+func (p *Pool[T]) do(l *lease[T], m dabchick.Message[T]) {
+	ctx := l.begin(m)
+	verdict := error(errGoexit)
+	defer func() {
+		if v := recover(); v != nil {
+			verdict = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+		if took, held := l.end(); held {
+			l.count(p.settle(m, verdict), verdict, took)
+		}
+	}()
+	verdict = p.handle(ctx, m)
+}
+
+// wind waits for the handlers that run, in the steps that Run tells of.
+func (p *Pool[T]) wind() error {
+	done := make(chan struct{})
+	go func() {
+		p.working.Wait()
+		close(done)
+	}()
+	if within(done, p.o.Grace) {
+		return nil
+	}
+	p.kill(ErrStopping)
+	if within(done, p.o.Patience) {
+		return nil
+	}
+	p.mu.Lock()
+	var left []*lease[T]
+	for l := range p.leases {
+		left = append(left, l)
+	}
+	p.mu.Unlock()
+	var e AbandonedError
+	for _, l := range left {
+		if m, ok := l.abandon(); ok {
+			e.Messages = append(e.Messages, m.ID)
+			p.giveBack(m)
+		}
+	}
+	if len(e.Messages) == 0 {
+		return nil
+	}
+	p.log.Error("handlers abandoned", "messages", e.Messages)
+	return &e
+}
+
+func within(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// An AbandonedError names the messages whose handlers had not returned when the
+// pool stopped.
+type AbandonedError struct {
+	Messages []dabchick.ID
+}
+
+func (e *AbandonedError) Error() string {
+	return fmt.Sprintf("worker: %d handlers abandoned, of messages %v", len(e.Messages), e.Messages)
+}
