@@ -184,6 +184,33 @@ func TestFIFOThroughTheSeam(t *testing.T) {
 	})
 }
 
+// What comes from a backend without a group cannot go into a FIFO queue. It stays
+// where it is.
+func TestMoveWithoutAGroupIntoFIFOIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		fifo, err := New("fifo", Options[string]{FIFO: true})
+		require.NoError(t, err)
+		q, err := New("shell", Options[string]{Driver: newEngineDriver(t), DeadLetter: fifo, MaxReceives: 1})
+		require.NoError(t, err)
+		_, err = q.Send(ctx, "x")
+		require.NoError(t, err)
+		var invalid *InvalidError
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.ErrorAs(t, m.DeadLetter(ctx, ""), &invalid)
+		require.Equal(t, "Group", invalid.Field)
+		require.NoError(t, m.Release(ctx))
+		_, err = q.Redrive(ctx, RedriveOptions[string]{To: fifo})
+		require.ErrorAs(t, err, &invalid)
+		m, ok = q.TryReceive()
+		require.True(t, ok, "it goes on being delivered")
+		require.NoError(t, m.Delete(ctx))
+		require.NoError(t, fifo.Check())
+		require.NoError(t, q.Close())
+	})
+}
+
 // A broken driver is a good one with some methods replaced.
 type broken struct {
 	driver.Queue

@@ -186,9 +186,16 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 		return q.backend.arrive(p)
 	}
 	now := q.heed(q.enter(q.clock()), p.group)
-	if q.closed {
+	var err error
+	switch {
+	case q.closed:
+		err = ErrClosed
+	case q.opts.FIFO && p.group == "": // it comes from a backend
+		err = errNoGroup
+	}
+	if err != nil {
 		q.leave(now)
-		return ErrClosed
+		return err
 	}
 	p.more.arrivedAt = now
 	slot := q.core.transfer(now, p.body, p.more, p.group, p.size, q.instant(p.sentAt), q.instant(p.firstAt))

@@ -152,3 +152,72 @@ func (c *core[T]) fairest(now int64, last uint64) uint32 {
 	}
 	return 0
 }
+
+// enlist puts a visible message behind those of its group, on a standard queue.
+func (c *core[T]) enlist(slot uint32, m *meta) {
+	g := c.groups.at(m.group)
+	if g.shown.head == 0 {
+		c.heads.ReplaceOrInsert(key{m.at, m.place, m.group})
+	}
+	g.shown.append(&c.slab, slot, m)
+	m.home = inGroup
+}
+
+// reenlist puts a visible message back where it was among those of its group.
+func (c *core[T]) reenlist(slot uint32, m *meta) {
+	g := c.groups.at(m.group)
+	c.withHead(m.group, g, func() { g.shown.insert(&c.slab, slot, m) })
+	m.home = inGroup
+}
+
+// delist takes a visible message out of those of its group.
+func (c *core[T]) delist(slot uint32, m *meta) {
+	g := c.groups.at(m.group)
+	if g.shown.head != slot {
+		g.shown.remove(&c.slab, m)
+		return
+	}
+	c.withHead(m.group, g, func() { g.shown.remove(&c.slab, m) })
+}
+
+// withHead makes a change to the visible messages of a group that may change
+// which is the first.
+func (c *core[T]) withHead(n uint32, g *group, change func()) {
+	if g.shown.head != 0 {
+		m := c.slab.at(g.shown.head)
+		c.heads.Delete(key{m.at, m.place, n})
+	}
+	change()
+	if g.shown.head != 0 {
+		m := c.slab.at(g.shown.head)
+		c.heads.ReplaceOrInsert(key{m.at, m.place, n})
+	}
+}
+
+// visible returns the first n visible messages of a standard queue, in the order
+// in which they became so. O(n log n), or O(n) without groups.
+func (c *core[T]) visible(n int) []uint32 {
+	if c.heads.Len() == 0 {
+		return c.slab.first(&c.ready, n)
+	}
+	// Only the n groups whose first messages are the oldest can contribute.
+	next := newTree()
+	offer := func(slot uint32) {
+		if slot != 0 {
+			m := c.slab.at(slot)
+			next.ReplaceOrInsert(key{m.at, m.place, slot})
+		}
+	}
+	offer(c.ready.head)
+	c.heads.Ascend(func(k key) bool {
+		offer(c.groups.at(k.slot).shown.head)
+		return next.Len() <= n
+	})
+	var slots []uint32
+	for len(slots) < n && next.Len() > 0 {
+		k, _ := next.DeleteMin()
+		slots = append(slots, k.slot)
+		offer(c.slab.at(k.slot).links[placed].next)
+	}
+	return slots
+}

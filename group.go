@@ -159,79 +159,10 @@ func (c *core[T]) leaveGroup(slot uint32, m *meta) {
 	}
 }
 
-// list puts a visible message behind those of its group, on a standard queue.
-func (c *core[T]) list(slot uint32, m *meta) {
-	g := c.groups.at(m.group)
-	if g.shown.head == 0 {
-		c.heads.ReplaceOrInsert(key{m.at, m.place, m.group})
-	}
-	g.shown.append(&c.slab, slot, m)
-	m.home = inGroup
-}
-
-// relist puts a visible message back where it was among those of its group.
-func (c *core[T]) relist(slot uint32, m *meta) {
-	g := c.groups.at(m.group)
-	c.withHead(m.group, g, func() { g.shown.insert(&c.slab, slot, m) })
-	m.home = inGroup
-}
-
-// unlist takes a visible message out of those of its group.
-func (c *core[T]) unlist(slot uint32, m *meta) {
-	g := c.groups.at(m.group)
-	if g.shown.head != slot {
-		g.shown.remove(&c.slab, m)
-		return
-	}
-	c.withHead(m.group, g, func() { g.shown.remove(&c.slab, m) })
-}
-
-// withHead makes a change to the visible messages of a group that may change
-// which is the first.
-func (c *core[T]) withHead(n uint32, g *group, change func()) {
-	if g.shown.head != 0 {
-		m := c.slab.at(g.shown.head)
-		c.heads.Delete(key{m.at, m.place, n})
-	}
-	change()
-	if g.shown.head != 0 {
-		m := c.slab.at(g.shown.head)
-		c.heads.ReplaceOrInsert(key{m.at, m.place, n})
-	}
-}
-
 // groupName returns the name of a message's group, or "".
 func (c *core[T]) groupName(m *meta) string {
 	if m.group == 0 {
 		return ""
 	}
 	return c.groups.at(m.group).name
-}
-
-// visible returns the first n visible messages of a standard queue, in the order
-// in which they became so. O(n log n), or O(n) without groups.
-func (c *core[T]) visible(n int) []uint32 {
-	if c.heads.Len() == 0 {
-		return c.slab.first(&c.ready, n)
-	}
-	// Only the n groups whose first messages are the oldest can contribute.
-	next := newTree()
-	offer := func(slot uint32) {
-		if slot != 0 {
-			m := c.slab.at(slot)
-			next.ReplaceOrInsert(key{m.at, m.place, slot})
-		}
-	}
-	offer(c.ready.head)
-	c.heads.Ascend(func(k key) bool {
-		offer(c.groups.at(k.slot).shown.head)
-		return next.Len() <= n
-	})
-	var slots []uint32
-	for len(slots) < n && next.Len() > 0 {
-		k, _ := next.DeleteMin()
-		slots = append(slots, k.slot)
-		offer(c.slab.at(k.slot).links[placed].next)
-	}
-	return slots
 }

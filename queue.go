@@ -391,8 +391,9 @@ func (q *Queue[T]) Messages(ctx context.Context) iter.Seq2[Message[T], error] {
 }
 
 // Purge removes all messages, in flight and delayed ones too, and returns how
-// many. It forgets deduplication ids as well, as SQS does. It takes O(1). Receivers go on waiting, and senders that waited for
-// room have it. A backend may not know how many, and then returns 0.
+// many. It forgets deduplication ids as well, as SQS does. It takes O(1).
+// Receivers go on waiting, and senders that waited for room have it. A backend
+// may not know how many, and then returns 0.
 func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

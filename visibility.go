@@ -252,7 +252,7 @@ func (c *core[T]) lift(slot uint32, m *meta) {
 	case inReady:
 		c.ready.remove(&c.slab, m)
 	case inGroup:
-		c.unlist(slot, m)
+		c.delist(slot, m)
 	default:
 		c.hidden.remove(slot, m)
 	}
@@ -280,7 +280,7 @@ func (c *core[T]) reveal(slot uint32, m *meta) {
 	case c.fifo:
 		m.home = heldBack
 	default:
-		c.list(slot, m)
+		c.enlist(slot, m)
 	}
 }
 
@@ -316,7 +316,8 @@ func (c *core[T]) soonest() int64 {
 }
 
 // surface notices the first of the messages that came up unnoticed, and puts it
-// where it is delivered from. It returns its slot, or 0, and the state that it came from.
+// where it is delivered from. It returns its slot, or 0, and the state that it
+// came from.
 func (c *core[T]) surface(now int64) (uint32, state) {
 	slot := c.hidden.due(now)
 	if slot == 0 {
@@ -405,7 +406,7 @@ func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
 	case c.fifo && c.isHeldBack(slot, m):
 		m.home = heldBack
 	case m.group != 0 && !c.fifo:
-		c.relist(slot, m)
+		c.reenlist(slot, m)
 	default:
 		m.home = inReady
 		c.ready.insert(&c.slab, slot, m)

@@ -1,0 +1,139 @@
+package dabchick
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// An entry is a message to store.
+type entry[T any] struct {
+	index int // in its batch
+	body  T
+	more  *details[T]
+	group string
+	size  int64
+	delay time.Duration
+	moved bool // by a redrive, from another queue
+}
+
+// entry returns what a sender asks to store.
+func (q *Queue[T]) entry(index int, body T, o *SendOptions) entry[T] {
+	id := o.DedupID
+	if id == "" && q.dedupID != nil {
+		id = q.dedupID(body)
+	}
+	return entry[T]{index: index, body: body, more: newDetails[T](o, id), group: o.Group, delay: o.Delay}
+}
+
+// A sending is what a call has to store, one entry after the other as there is
+// room.
+type sending[T any] struct {
+	entries []entry[T] // those that are left
+	ids     []ID       // by index
+	failed  *BatchError
+}
+
+// fail gives up all that is left.
+func (s *sending[T]) fail(err error) {
+	for _, e := range s.entries {
+		s.failed = s.failed.add(e.index, err)
+	}
+	s.entries = nil
+}
+
+// admit stores an entry if it may be stored now, and returns its id: or errWait,
+// or what is wrong with it.
+func (q *Queue[T]) admit(now int64, e *entry[T], othersWait bool) (ID, error) {
+	o := &q.opts
+	if q.closed {
+		return ID{}, ErrClosed
+	}
+	if err := q.checkEntry(e); err != nil {
+		return ID{}, err
+	}
+	if id, ok := q.duplicate(now, e); ok {
+		return id, nil
+	}
+	switch {
+	case q.core.slab.full():
+		return ID{}, ErrFull
+	case othersWait,
+		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
+		o.MaxBytes > 0 && q.core.bytes+e.size > o.MaxBytes:
+		if o.FailFast {
+			return ID{}, ErrFull
+		}
+		return ID{}, errWait
+	}
+	slot := q.core.add(now, e.body, e.more, e.group, e.size, e.delay)
+	q.totals.Sent++
+	m := q.core.slab.at(slot)
+	if q.listening() {
+		q.note(now, Sent, slot, m)
+	}
+	id := q.id(slot, m)
+	q.accept(now, e, id)
+	return id, nil
+}
+
+var errNoGroup = &InvalidError{"Group", "", "a name, on a FIFO queue"}
+
+// checkEntry holds an entry against what the queue takes.
+func (q *Queue[T]) checkEntry(e *entry[T]) error {
+	o := &q.opts
+	if o.MaxBytes > 0 && e.size > o.MaxBytes {
+		return &InvalidError{"size of the message", e.size, fmt.Sprintf("at most %d (MaxBytes)", o.MaxBytes)}
+	}
+	dedup := e.more != nil && e.more.dedup != ""
+	switch {
+	case o.FIFO && e.group == "":
+		return errNoGroup
+	case e.moved:
+	case o.FIFO && e.delay != 0 && !o.MessageDelays:
+		return &InvalidError{"Delay", e.delay, "0 on a FIFO queue, unless it has MessageDelays"}
+	case !o.FIFO && dedup:
+		return &InvalidError{"DedupID", e.more.dedup, "none, unless the queue is FIFO"}
+	}
+	return nil
+}
+
+// storeAll stores what there is room for, and says whether nothing is left.
+func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
+	for len(s.entries) > 0 {
+		e := &s.entries[0]
+		id, err := q.admit(now, e, false)
+		if err == errWait {
+			return false
+		}
+		s.ids[e.index] = id
+		s.failed = s.failed.add(e.index, err)
+		s.entries = s.entries[1:]
+	}
+	return true
+}
+
+// awaitRoom waits in line until all of s is stored or failed, or ctx ends. What
+// is stored by then stays. It needs the lock, and unlocks.
+func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
+	w := q.newWaiter()
+	w.sending = s
+	q.senders.join(w)
+	q.leave(now)
+	select {
+	case <-w.woken:
+	case <-ctx.Done():
+		now := q.enter(q.clock())
+		if w.waiting {
+			q.senders.quit(w)
+			w.err = ctx.Err()
+		} else {
+			<-w.woken
+		}
+		q.leave(now)
+	}
+	if w.err != nil {
+		s.fail(w.err)
+	}
+	q.doneWaiting(w)
+}
