@@ -29,7 +29,7 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 // Every file and every test that the documents name exists.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	var tests strings.Builder
-	for _, dir := range []string{".", "driver", "driver/drivertest", "examples/fair", "worker"} {
+	for _, dir := range []string{".", "driver", "driver/drivertest", "examples/fair", "examples/scale", "worker"} {
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		for _, e := range entries {

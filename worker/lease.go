@@ -14,8 +14,10 @@ import (
 // timer while the handler runs, and never after: end waits for a renewal that is
 // under way. A worker uses one lease for all its messages, one after the other.
 type lease[T any] struct {
-	pool  *Pool[T]
-	timer *time.Timer
+	pool    *Pool[T]
+	timer   *time.Timer
+	quit    func() // ends the worker when it is idle
+	leaving bool   // quit was called to have fewer workers; guarded by the pool's mu
 
 	mu       sync.Mutex // held during a renewal
 	held     bool       // the handler runs, and has not been abandoned
@@ -28,8 +30,8 @@ type lease[T any] struct {
 	stats    Stats         // of the worker
 }
 
-func newLease[T any](p *Pool[T]) *lease[T] {
-	l := &lease[T]{pool: p}
+func newLease[T any](p *Pool[T], quit func()) *lease[T] {
+	l := &lease[T]{pool: p, quit: quit}
 	l.timer = time.AfterFunc(time.Hour, l.renew)
 	l.timer.Stop()
 	p.mu.Lock()
@@ -80,6 +82,12 @@ func (l *lease[T]) abandon() (m dabchick.Message[T], ok bool) {
 		l.stats.count(abandoned, nil, time.Since(l.began))
 	}
 	return l.message, ok
+}
+
+func (l *lease[T]) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // schedule sets the timer for the next renewal, or for the end of the lease if

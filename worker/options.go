@@ -11,8 +11,12 @@ import (
 // Options are the settings of a pool. The zero Options are one worker and the
 // defaults told below.
 type Options struct {
-	// Workers is how many handlers run at a time. 0 means 1.
+	// Workers is how many handlers run at a time, or at most with Scale. 0 means
+	// 1.
 	Workers int
+	// Scale makes the number of workers follow the backlog. nil, the default,
+	// keeps it as it is.
+	Scale *Scale
 
 	// Renew is the part of the visibility timeout after which the lease of a
 	// running handler is renewed, for a whole timeout from then. 0 means 0.5;
@@ -72,6 +76,13 @@ func (o Options) settled() (Options, error) {
 	}
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
+	}
+	if o.Scale != nil {
+		s, err := o.Scale.settled(&o)
+		if err != nil {
+			return o, err
+		}
+		o.Scale = &s
 	}
 	o.Grace, o.Patience = max(o.Grace, 0), max(o.Patience, 0)
 	if o.Logger == nil {

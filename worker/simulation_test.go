@@ -23,8 +23,8 @@ var (
 	seed        = flag.Uint64("worker.seed", 0, "the one seed that TestSimulation runs; 0 for many")
 )
 
-// Pools whose handlers fail, hang, panic and end their goroutines, stopped at
-// random instants, one after the other: each message ends as exactly one of
+// Pools, some of changing size, whose handlers fail, hang, panic and end their
+// goroutines, stopped at random instants, one after the other: each message ends as exactly one of
 // done, dead-lettered and still queued; no two handlers hold one at a time; and
 // no lease is renewed after its handler has returned.
 func TestSimulation(t *testing.T) {
@@ -150,10 +150,15 @@ func simulate(t *testing.T, seed uint64) {
 			sent[id] = true
 		}
 		for range 1 + r.IntN(3) {
-			p, err := worker.New(w, w.handle, worker.Options{
+			wo := worker.Options{
 				Workers: 1 + r.IntN(6), MaxLease: ms(60_000), Grace: ms(10_000), Patience: ms(3_000),
 				Backoff: func(n int) time.Duration { return time.Duration(n)*time.Second + odd },
-			})
+			}
+			if r.IntN(2) == 0 {
+				wo.Scale = &worker.Scale{Min: r.IntN(wo.Workers + 1), Backlog: float64(r.IntN(4)), Wait: ms(20_000),
+					Every: ms(3_000), CoolDown: ms(10_000)}
+			}
+			p, err := worker.New(w, w.handle, wo)
 			require.NoError(t, err)
 			running, stop := context.WithTimeout(ctx, ms(200_000))
 			err = p.Run(running)
@@ -163,6 +168,9 @@ func simulate(t *testing.T, seed uint64) {
 			}
 			s := p.Stats()
 			require.Zero(t, s.Running)
+			if err == nil {
+				require.Zero(t, s.Workers)
+			}
 			require.LessOrEqual(t, s.Panicked, s.Failed)
 		}
 		time.Sleep(time.Hour) // abandoned handlers return

@@ -4,7 +4,7 @@ import "time"
 
 // Stats are figures of a pool at one instant.
 type Stats struct {
-	Workers int // as in Options
+	Workers int // those that are there, without those that are about to leave
 	Running int // handlers that run, those abandoned not included
 
 	// Each message that was handed to a handler which has ended counts in one of
@@ -24,8 +24,8 @@ type Stats struct {
 	HandlerTime time.Duration
 }
 
-// Idle returns how many workers wait for a message, or for their turn to stop.
-func (s Stats) Idle() int { return s.Workers - s.Running }
+// Idle returns how many workers wait for a message.
+func (s Stats) Idle() int { return max(s.Workers-s.Running, 0) }
 
 // Stats returns the figures of the pool. It may be called at any time, and takes
 // O(n) in the workers.
@@ -33,8 +33,10 @@ func (p *Pool[T]) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.retired
-	s.Workers = p.o.Workers
 	for l := range p.leases {
+		if !l.leaving {
+			s.Workers++
+		}
 		l.mu.Lock()
 		s.add(&l.stats)
 		if l.held {

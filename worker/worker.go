@@ -97,6 +97,9 @@ func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
 	if handle == nil {
 		return nil, &dabchick.InvalidError{Field: "handle", Value: "nil", Allowed: "a function"}
 	}
+	if _, ok := q.(statser); o.Scale != nil && !ok {
+		return nil, &dabchick.InvalidError{Field: "Scale", Value: "set", Allowed: "nil, unless the queue has a method Stats"}
+	}
 	p := &Pool[T]{queue: q, handle: handle, o: o, log: o.Logger, leases: map[*lease[T]]struct{}{}}
 	return p, nil
 }
@@ -130,8 +133,11 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 	defer p.kill(ErrStopping)
 	p.mu.Unlock()
 
-	for range p.o.Workers {
-		p.start(receiving)
+	if p.o.Scale != nil {
+		p.resize(receiving, 0, p.o.Scale.Min)
+		p.working.Go(func() { p.scale(receiving) })
+	} else {
+		p.resize(receiving, 0, p.o.Workers)
 	}
 	<-receiving.Done()
 	err := p.wind()
@@ -142,23 +148,29 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 
 // start adds a worker.
 func (p *Pool[T]) start(receiving context.Context) {
+	receiving, quit := context.WithCancel(receiving)
+	p.run(receiving, newLease(p, quit))
+}
+
+// run lets a worker work in a goroutine of its own.
+func (p *Pool[T]) run(receiving context.Context, l *lease[T]) {
 	p.working.Go(func() {
 		finished := false
 		defer func() {
-			if !finished { // the handler has ended this goroutine
-				p.start(receiving)
+			if finished {
+				p.retire(l)
+			} else { // the handler has ended this goroutine
+				p.run(receiving, l)
 			}
 		}()
-		p.work(receiving)
+		p.work(receiving, l)
 		finished = true
 	})
 }
 
 // work receives and handles one message after the other. An idle worker is a
 // receive that waits, so nothing is claimed that cannot be started at once.
-func (p *Pool[T]) work(receiving context.Context) {
-	l := newLease(p)
-	defer p.retire(l)
+func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 	for n := 0; ; {
 		m, err := p.queue.Receive(receiving)
 		switch {
@@ -184,6 +196,7 @@ func (p *Pool[T]) work(receiving context.Context) {
 func (p *Pool[T]) retire(l *lease[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l.quit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.retired.add(&l.stats)

@@ -91,7 +91,7 @@ func TestPoolClaimsOnlyWhatItCanStart(t *testing.T) {
 		counts(t, q, 0, 0, 0)
 		require.NoError(t, r.stop())
 		s = r.Stats()
-		require.Equal(t, worker.Stats{Workers: 2, Handled: 5, HandlerTime: 5 * time.Minute}, s)
+		require.Equal(t, worker.Stats{Handled: 5, HandlerTime: 5 * time.Minute}, s)
 	})
 }
 
@@ -361,7 +361,7 @@ func TestStopInSteps(t *testing.T) {
 			require.Equal(t, 1, m.Receives)
 			time.Sleep(time.Hour) // what it returns changes nothing
 			counts(t, q, 2, 0, 0)
-			require.Equal(t, worker.Stats{Workers: 1, Abandoned: 1, HandlerTime: 12 * time.Second}, r.Stats())
+			require.Equal(t, worker.Stats{Abandoned: 1, HandlerTime: 12 * time.Second}, r.Stats())
 		})
 	})
 	t.Run("idle", func(t *testing.T) {
@@ -448,6 +448,11 @@ func TestOptionsOutOfRange(t *testing.T) {
 	for field, o := range map[string]worker.Options{
 		"Workers": {Workers: -1}, "Renew": {Renew: 1.5}, "MaxLease": {MaxLease: -1},
 		"Grace": {Grace: -2}, "Patience": {Patience: -2},
+		"Scale.Min":      {Workers: 2, Scale: &worker.Scale{Min: 3, Wait: 1}},
+		"Scale.Backlog":  {Scale: &worker.Scale{}},
+		"Scale.Wait":     {Scale: &worker.Scale{Wait: -1}},
+		"Scale.Every":    {Scale: &worker.Scale{Wait: 1, Every: -1}},
+		"Scale.CoolDown": {Scale: &worker.Scale{Wait: 1, CoolDown: -2}},
 	} {
 		err := worker.Run(t.Context(), q, nilHandler, o)
 		var invalid *dabchick.InvalidError
@@ -456,4 +461,6 @@ func TestOptionsOutOfRange(t *testing.T) {
 	}
 	_, err := worker.New(q, nil, worker.Options{})
 	require.ErrorContains(t, err, "handle")
+	_, err = worker.New(struct{ worker.Queue[string] }{q}, nilHandler, worker.Options{Scale: &worker.Scale{Wait: 1}})
+	require.ErrorContains(t, err, "method Stats")
 }

@@ -1,0 +1,165 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/worker"
+)
+
+// changes collects what a pool does, as "1s:0>4".
+type changes []string
+
+func (c *changes) of(began time.Time) func(worker.Change) {
+	return func(change worker.Change) {
+		*c = append(*c, fmt.Sprintf("%v:%d>%d", change.Time.Sub(began), change.From, change.To))
+	}
+}
+
+func (c *changes) String() string { return strings.Join(*c, " ") }
+
+func busyFor(d time.Duration) handler {
+	return func(context.Context, dabchick.Message[string]) error {
+		time.Sleep(d)
+		return nil
+	}
+}
+
+func sendMany(t *testing.T, q *dabchick.Queue[string], n int) {
+	t.Helper()
+	for range n {
+		_, err := q.Send(t.Context(), "job")
+		require.NoError(t, err)
+	}
+}
+
+func TestScaleUpAtOnceAndDownAfterTheCoolDown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, busyFor(10*time.Second+ns), worker.Options{
+			Workers: 8,
+			Scale:   &worker.Scale{Min: 1, Backlog: 5, CoolDown: 30 * time.Second, OnChange: c.of(time.Now())},
+		})
+		require.Equal(t, 1, r.Stats().Workers)
+		time.Sleep(500 * time.Millisecond)
+		sendMany(t, q, 20)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, 4, r.Stats().Workers, "20 at 5 each")
+		require.Equal(t, 4, r.Stats().Running)
+		sendMany(t, q, 100)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 8, r.Stats().Workers, "the most there may be")
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, r.Stats().Workers)
+		require.EqualValues(t, 120, r.Stats().Handled)
+		require.NoError(t, r.stop())
+		require.True(t, strings.HasPrefix(c.String(), "1s:1>4 2s:4>8 "), c.String())
+		require.True(t, strings.HasSuffix(c.String(), ">1"), c.String())
+		for _, change := range c[2:] {
+			var from, to int
+			_, rest, _ := strings.Cut(change, ":")
+			_, err := fmt.Sscanf(rest, "%d>%d", &from, &to)
+			require.NoError(t, err)
+			require.Less(t, to, from)
+		}
+	})
+}
+
+func TestNoWorkerWhenThereIsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, busyFor(ns), worker.Options{
+			Scale: &worker.Scale{Backlog: 1, CoolDown: 5 * time.Second, OnChange: c.of(time.Now())},
+		})
+		time.Sleep(1500 * time.Millisecond)
+		sendMany(t, q, 1)
+		counts(t, q, 1, 0, 0)
+		time.Sleep(time.Minute)
+		counts(t, q, 0, 0, 0)
+		require.Equal(t, "2s:0>1 8s:1>0", c.String())
+		require.NoError(t, r.stop())
+	})
+}
+
+// With a target for waiting the number follows from how long messages take: a
+// worker that needs 2 s for one begins 5 in 10 s.
+func TestScaleByWait(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, busyFor(2*time.Second), worker.Options{
+			Workers: 100,
+			Scale:   &worker.Scale{Min: 1, Wait: 10 * time.Second, CoolDown: time.Minute, OnChange: c.of(time.Now())},
+		})
+		sendMany(t, q, 1)
+		time.Sleep(2500 * time.Millisecond) // now it knows
+		sendMany(t, q, 51)                  // one is begun, and 50 wait
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Equal(t, "3s:1>10", c.String())
+		require.EqualValues(t, 52, r.Stats().Handled)
+	})
+}
+
+// A handler that hangs is not taken for one that is done: workers are added when
+// messages have waited for longer than they should.
+func TestScaleByAge(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		first := true
+		r := run(t, q, func(ctx context.Context, _ dabchick.Message[string]) error {
+			if first { // quick once, then never
+				first = false
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}, worker.Options{
+			Workers: 4, Grace: dabchick.Immediately,
+			Scale: &worker.Scale{Min: 1, Wait: 3 * time.Second, OnChange: c.of(time.Now())},
+		})
+		sendMany(t, q, 1)
+		time.Sleep(1500 * time.Millisecond)
+		sendMany(t, q, 5)
+		time.Sleep(time.Minute)
+		require.Equal(t, 4, r.Stats().Running)
+		require.NoError(t, r.stop())
+		require.True(t, strings.HasSuffix(c.String(), ">4"), c.String())
+		counts(t, q, 5, 0, 0)
+	})
+}
+
+// Workers leave without dropping what they do, and a pool that stops in the
+// middle of it leaves nothing running.
+func TestScaleDownFinishesWhatRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, busyFor(10*time.Second), worker.Options{
+			Workers: 6,
+			Scale:   &worker.Scale{Backlog: 2, CoolDown: dabchick.Immediately},
+		})
+		sendMany(t, q, 6)
+		time.Sleep(1500 * time.Millisecond)
+		require.Equal(t, 3, r.Stats().Workers)
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 6, r.Stats().Handled)
+		require.Zero(t, r.Stats().Workers)
+		sendMany(t, q, 6)
+		time.Sleep(time.Second)
+		require.NoError(t, r.stop())
+		require.EqualValues(t, 9, r.Stats().Handled)
+		counts(t, q, 3, 0, 0)
+	})
+}
