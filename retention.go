@@ -1,0 +1,53 @@
+package dabchick
+
+import (
+	"math"
+	"time"
+)
+
+// expired returns the slot of a message that is past its retention, or 0. It
+// costs one comparison while there is none.
+func (c *core[T]) expired(now int64) uint32 {
+	if now <= c.expiry {
+		return 0
+	}
+	slot := c.arrivals.head
+	c.expiry = math.MaxInt64
+	if slot != 0 {
+		c.expiry = after(c.slab.at(slot).sentAt, c.retention)
+	}
+	if k, ok := c.bySent.Min(); ok {
+		if t := after(k.at, c.retention); t < c.expiry {
+			slot, c.expiry = k.slot, t
+		}
+	}
+	if now <= c.expiry {
+		return 0
+	}
+	return slot
+}
+
+// setRetention changes the retention of all messages.
+func (c *core[T]) setRetention(d time.Duration) {
+	c.retention = d
+	c.expiry = math.MinInt64
+}
+
+// oldest returns the instant at which the longest-standing message arrived.
+func (c *core[T]) oldest() (at int64, ok bool) {
+	at = math.MaxInt64
+	for _, slot := range [...]uint32{c.arrivals.head, c.transfers.head} {
+		if slot != 0 {
+			at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true
+		}
+	}
+	return at, ok
+}
+
+// arrivedAt returns the instant at which a message came into this queue.
+func (c *core[T]) arrivedAt(slot uint32, m *meta) int64 {
+	if m.is(moved) {
+		return c.cell(slot).more.arrivedAt
+	}
+	return m.sentAt
+}
