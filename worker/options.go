@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -17,6 +18,11 @@ type Options struct {
 	// Scale makes the number of workers follow the backlog. nil, the default,
 	// keeps it as it is.
 	Scale *Scale
+
+	// Limiter says when the next message may be received: a
+	// *rate.Limiter of golang.org/x/time/rate, say. A worker waits for it before
+	// it receives, so that no lease runs meanwhile. nil means no limit.
+	Limiter Limiter
 
 	// Renew is the part of the visibility timeout after which the lease of a
 	// running handler is renewed, for a whole timeout from then. 0 means 0.5;
@@ -45,6 +51,17 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// A Limiter spaces out the messages of a pool.
+type Limiter interface {
+	// Wait returns nil when the next message may be received, or an error, the
+	// context's if that has ended.
+	Wait(ctx context.Context) error
+}
+
+type noLimit struct{}
+
+func (noLimit) Wait(context.Context) error { return nil }
+
 func (o Options) settled() (Options, error) {
 	invalid := func(field string, value any, allowed string) (Options, error) {
 		return o, &dabchick.InvalidError{Field: field, Value: value, Allowed: allowed}
@@ -62,6 +79,9 @@ func (o Options) settled() (Options, error) {
 		return invalid("Patience", o.Patience, "0 or more, or Immediately")
 	}
 	o.Workers = max(o.Workers, 1)
+	if o.Limiter == nil {
+		o.Limiter = noLimit{}
+	}
 	if o.Renew == 0 {
 		o.Renew = 0.5
 	}

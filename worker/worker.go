@@ -39,6 +39,15 @@ type Queue[T any] interface {
 // has returned. The handler must not settle the message itself.
 type Handler[T any] func(ctx context.Context, m dabchick.Message[T]) error
 
+// Chain returns a handler that runs the middlewares around h, the first one
+// outermost: for logs, traces, or what all handlers have in common.
+func Chain[T any](h Handler[T], middlewares ...func(next Handler[T]) Handler[T]) Handler[T] {
+	for i := len(middlewares) - 1; i >= 0; i-- {
+		h = middlewares[i](h)
+	}
+	return h
+}
+
 // Causes for the end of a handler's context: see context.Cause.
 var (
 	// ErrLeaseLost: the message is not the handler's any more. Its visibility
@@ -172,7 +181,11 @@ func (p *Pool[T]) run(receiving context.Context, l *lease[T]) {
 // receive that waits, so nothing is claimed that cannot be started at once.
 func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 	for n := 0; ; {
-		m, err := p.queue.Receive(receiving)
+		err := p.o.Limiter.Wait(receiving)
+		var m dabchick.Message[T]
+		if err == nil {
+			m, err = p.queue.Receive(receiving)
+		}
 		switch {
 		case err == nil:
 			n = 0
@@ -182,7 +195,7 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 		case errors.Is(err, dabchick.ErrClosed):
 			p.fail(err)
 			return
-		default: // of a backend, say
+		default: // of a backend or the limiter, say
 			n++
 			p.log.Error("receive failed", "error", err, "failures", n)
 			if pause(receiving, p.o.Backoff(n)) != nil {

@@ -464,3 +464,66 @@ func TestOptionsOutOfRange(t *testing.T) {
 	_, err = worker.New(struct{ worker.Queue[string] }{q}, nilHandler, worker.Options{Scale: &worker.Scale{Wait: 1}})
 	require.ErrorContains(t, err, "method Stats")
 }
+
+// every is a limiter that lets one message through in a time.
+type every struct {
+	mu   sync.Mutex
+	d    time.Duration
+	next time.Time
+}
+
+func (e *every) Wait(ctx context.Context) error {
+	e.mu.Lock()
+	now := time.Now()
+	if e.next.Before(now) {
+		e.next = now
+	}
+	wait := e.next.Sub(now)
+	e.next = e.next.Add(e.d)
+	e.mu.Unlock()
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// The limiter is asked before a message is received, whoever is idle.
+func TestLimiter(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{}, "1", "2", "3", "4")
+		var mu sync.Mutex
+		var at []time.Duration
+		began := time.Now()
+		r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Since(began))
+			return nil
+		}, worker.Options{Workers: 3, Limiter: &every{d: time.Second}})
+		counts(t, q, 3, 0, 0)
+		time.Sleep(10 * time.Second)
+		require.NoError(t, r.stop())
+		require.Equal(t, []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second}, at)
+	})
+}
+
+func TestChain(t *testing.T) {
+	var order []string
+	around := func(name string) func(handler) handler {
+		return func(next handler) handler {
+			return func(ctx context.Context, m dabchick.Message[string]) error {
+				order = append(order, name)
+				defer func() { order = append(order, "/"+name) }()
+				return next(ctx, m)
+			}
+		}
+	}
+	h := worker.Chain(func(context.Context, dabchick.Message[string]) error {
+		order = append(order, "handler")
+		return nil
+	}, around("a"), around("b"))
+	require.NoError(t, h(t.Context(), dabchick.Message[string]{}))
+	require.Equal(t, []string{"a", "b", "handler", "/b", "/a"}, order)
+}
