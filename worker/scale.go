@@ -66,7 +66,6 @@ func (s Scale) settled(o *Options) (Scale, error) {
 	if s.CoolDown == 0 {
 		s.CoolDown = time.Minute
 	}
-	s.CoolDown = max(s.CoolDown, 0)
 	return s, nil
 }
 

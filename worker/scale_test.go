@@ -65,13 +65,19 @@ func TestScaleUpAtOnceAndDownAfterTheCoolDown(t *testing.T) {
 		require.NoError(t, r.stop())
 		require.True(t, strings.HasPrefix(c.String(), "1s:1>4 2s:4>8 "), c.String())
 		require.True(t, strings.HasSuffix(c.String(), ">1"), c.String())
+		var last time.Duration
 		for _, change := range c[2:] {
 			var from, to int
-			_, rest, _ := strings.Cut(change, ":")
+			text, rest, _ := strings.Cut(change, ":")
 			_, err := fmt.Sscanf(rest, "%d>%d", &from, &to)
 			require.NoError(t, err)
 			require.Less(t, to, from)
+			at, err := time.ParseDuration(text)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, at-last, 30*time.Second, "each step down waits for its cool-down: %v", &c)
+			last = at
 		}
+		require.Greater(t, len(c), 3, "there is more than one")
 	})
 }
 
@@ -87,8 +93,27 @@ func TestNoWorkerWhenThereIsNothing(t *testing.T) {
 		counts(t, q, 1, 0, 0)
 		time.Sleep(time.Minute)
 		counts(t, q, 0, 0, 0)
-		require.Equal(t, "2s:0>1 8s:1>0", c.String())
 		require.NoError(t, r.stop())
+		require.Equal(t, "2s:0>1 8s:1>0", c.String())
+	})
+}
+
+// The cool-down starts anew when all workers were needed in between.
+func TestCoolDownStartsAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, busyFor(time.Second), worker.Options{
+			Workers: 9,
+			Scale:   &worker.Scale{Backlog: 1, CoolDown: 30 * time.Second, OnChange: c.of(time.Now())},
+		})
+		time.Sleep(500 * time.Millisecond)
+		sendMany(t, q, 4)
+		time.Sleep(20 * time.Second)
+		sendMany(t, q, 4)
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Equal(t, "1s:0>4 52s:4>0", c.String())
 	})
 }
 

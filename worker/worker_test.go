@@ -220,6 +220,24 @@ func TestLeaseIsRenewedWhileTheHandlerRunsAndNotAfter(t *testing.T) {
 	})
 }
 
+func TestLeaseThatIsNotRenewedEndsWithTheTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := &recorder{Queue: newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job"), began: time.Now()}
+		var at time.Duration
+		r := run(t, q, func(ctx context.Context, m dabchick.Message[string]) error {
+			<-ctx.Done()
+			at = time.Since(q.began)
+			return nil // done all the same, and nobody else has it
+		}, worker.Options{Renew: 1})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		counts(t, q.Queue, 0, 0, 0)
+		require.NoError(t, r.stop())
+		require.Empty(t, q.renewed)
+		require.Equal(t, 10*time.Second, at)
+	})
+}
+
 func TestLeaseIsLostAtItsLimit(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		q := newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job")
@@ -263,6 +281,49 @@ func TestHandlerHearsThatItsMessageIsGone(t *testing.T) {
 		require.ErrorIs(t, cause, worker.ErrLeaseLost)
 		require.ErrorIs(t, cause, dabchick.ErrMessageGone)
 	})
+}
+
+// A message that somebody has released is lost when its lease would be renewed,
+// not when the timeout would have ended.
+func TestHandlerHearsThatItsMessageWasReleased(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job")
+		var causes []error
+		var at time.Duration
+		began := time.Now()
+		r := run(t, q, func(ctx context.Context, m dabchick.Message[string]) error {
+			if m.Receives > 1 {
+				time.Sleep(time.Second)
+				return nil
+			}
+			if err := m.Release(ctx); err != nil {
+				t.Error(err)
+			}
+			<-ctx.Done()
+			causes, at = append(causes, context.Cause(ctx)), time.Since(began)
+			return nil
+		}, worker.Options{})
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Len(t, causes, 1)
+		require.ErrorIs(t, causes[0], worker.ErrLeaseLost)
+		require.ErrorIs(t, causes[0], dabchick.ErrReceiptExpired)
+		require.Equal(t, 5*time.Second, at)
+	})
+}
+
+func TestVerdictsAreErrors(t *testing.T) {
+	reason := errors.New("reason")
+	for _, verdict := range []error{worker.RetryAfter(1, reason), worker.Discard(reason), worker.DeadLetter(reason)} {
+		require.ErrorIs(t, verdict, reason)
+		require.EqualError(t, verdict, "reason")
+	}
+	require.EqualError(t, worker.RetryAfter(time.Second, nil), "worker: retry after 1s")
+	require.EqualError(t, worker.Discard(nil), "worker: discarded")
+	require.EqualError(t, worker.DeadLetter(nil), "worker: dead-lettered")
+	inner := &worker.PanicError{Value: reason}
+	require.ErrorIs(t, inner, reason)
+	require.EqualError(t, inner, "worker: the handler panicked: reason")
 }
 
 // A renewal that fails is tried again until the timeout ends.
