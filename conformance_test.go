@@ -23,6 +23,12 @@ func newEngineDriver(tb testing.TB) driver.Queue {
 	return engineDriver{q}
 }
 
+func newFIFODriver(tb testing.TB) driver.Queue {
+	q, err := New("engine", Options[[]byte]{FIFO: true})
+	require.NoError(tb, err)
+	return engineDriver{q}
+}
+
 func (d engineDriver) Features() map[driver.Feature]string { return nil }
 
 func (d engineDriver) Send(ctx context.Context, batch []driver.Outgoing) ([]driver.Sent, error) {
@@ -121,16 +127,19 @@ func orImmediately(d time.Duration) time.Duration {
 
 // The built-in engine claims every feature, and passes the suite whole.
 func TestEngineConformance(t *testing.T) {
-	drivertest.Run(t, drivertest.Harness{Open: newEngineDriver})
+	drivertest.Run(t, drivertest.Harness{Open: newEngineDriver, OpenFIFO: newFIFODriver})
 }
 
 // So does a queue on a driver on the engine: the seam takes nothing away.
 func TestShellConformance(t *testing.T) {
-	drivertest.Run(t, drivertest.Harness{Open: func(tb testing.TB) driver.Queue {
-		q, err := New("shell", Options[[]byte]{Driver: newEngineDriver(tb)})
-		require.NoError(tb, err)
-		return engineDriver{q}
-	}})
+	over := func(open func(testing.TB) driver.Queue) func(testing.TB) driver.Queue {
+		return func(tb testing.TB) driver.Queue {
+			q, err := New("shell", Options[[]byte]{Driver: open(tb)})
+			require.NoError(tb, err)
+			return engineDriver{q}
+		}
+	}
+	drivertest.Run(t, drivertest.Harness{Open: over(newEngineDriver), OpenFIFO: over(newFIFODriver)})
 }
 
 // What makes a FIFO queue passes through the seam: group, deduplication id,
@@ -407,14 +416,27 @@ func TestSuiteCatchesBrokenDrivers(t *testing.T) {
 			s, err := q.Stats(ctx)
 			return driver.Stats{Visible: s.Visible + s.InFlight, Delayed: s.Delayed}, err
 		}}},
+		"locks nothing":        {"a group is locked while one of it is in flight", eachSend(func(o *driver.Outgoing) { o.Group = string(o.Body) })},
+		"locks everything":     {"a group is locked while one of it is in flight", eachSend(func(o *driver.Outgoing) { o.Group = "one" })},
+		"has no deduplication": {"a duplicate is swallowed", eachSend(func(o *driver.Outgoing) { o.DedupID = "" })},
+		"forgets the id":       {"a duplicate is swallowed", eachMessage(func(m *driver.Message) { m.DedupID = "" })},
+		"has no numbers":       {"sequence numbers rise", eachMessage(func(m *driver.Message) { m.Sequence = "1" })},
+		"repeats no attempt":   {"a receive is repeated by its attempt id", eachReceive(func(r *driver.Receive) { r.Attempt = "" })},
+		"unlocks by a timeout": {"order over timeouts", eachSend(func(o *driver.Outgoing) { o.Group = string(o.Body) })},
+		"deletes what is stale": {"a handle is good for its timeout", broken{delete: func(q driver.Queue, ctx context.Context, handles []string) ([]error, error) {
+			return forgive(q.Delete(ctx, handles))
+		}}},
 		"does not close": {"close", broken{close: func(q driver.Queue) error { return nil }}},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			failures := drivertest.Try(t, drivertest.Harness{Open: func(tb testing.TB) driver.Queue {
-				b := c.driver
-				b.Queue = newEngineDriver(tb)
-				return b
-			}})
+			over := func(open func(testing.TB) driver.Queue) func(testing.TB) driver.Queue {
+				return func(tb testing.TB) driver.Queue {
+					b := c.driver
+					b.Queue = open(tb)
+					return b
+				}
+			}
+			failures := drivertest.Try(t, drivertest.Harness{Open: over(newEngineDriver), OpenFIFO: over(newFIFODriver)})
 			var names []string
 			for _, f := range failures {
 				require.NotEmpty(t, f.Rule)
@@ -423,5 +445,5 @@ func TestSuiteCatchesBrokenDrivers(t *testing.T) {
 			require.Contains(t, names, c.caught)
 		})
 	}
-	require.Empty(t, drivertest.Try(t, drivertest.Harness{Open: newEngineDriver}))
+	require.Empty(t, drivertest.Try(t, drivertest.Harness{Open: newEngineDriver, OpenFIFO: newFIFODriver}))
 }

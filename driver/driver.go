@@ -23,6 +23,12 @@ import (
 // returned in the entry's place, beside a nil error. Errors are, or wrap, the
 // ones of this package where one of them says it; an error that is the
 // context's own is returned as it is.
+//
+// A backend may be a FIFO queue: then messages of one group are delivered as
+// dabchick.Options.FIFO says, an entry that repeats a deduplication id is answered
+// with the id of the first one and stored no second time, and a delete after the
+// visibility timeout is refused with ErrReceiptExpired. The suite has cases for
+// that, too.
 type Queue interface {
 	// Send stores messages in the order given, so that each is deliverable
 	// after its delay. It returns a result for each entry.
@@ -36,8 +42,8 @@ type Queue interface {
 	Receive(ctx context.Context, r Receive) ([]Message, error)
 
 	// Delete removes the messages that handles name, for good. The result has
-	// an entry for each handle: nil also if the message is gone already, or
-	// came up again and nobody has received it since. A handle that a later
+	// an entry for each handle: nil also if the message is gone already, or, on
+	// a standard queue, came up again and nobody has received it since. A handle that a later
 	// receive superseded gives ErrReceiptSuperseded, and the message stays.
 	Delete(ctx context.Context, handles []string) ([]error, error)
 

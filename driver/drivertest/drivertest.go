@@ -24,6 +24,9 @@ type Harness struct {
 	// Open returns a queue that is new and empty, with no dead-letter policy.
 	// The suite closes it. It is called twice where a case needs two.
 	Open func(tb testing.TB) driver.Queue
+	// OpenFIFO returns such a queue that is FIFO. nil is for a backend that has
+	// none.
+	OpenFIFO func(tb testing.TB) driver.Queue
 
 	// RealTime is for a backend that does not live in this process. Without
 	// it each case runs in a testing/synctest bubble, in fake time.
@@ -101,8 +104,14 @@ func (h *Harness) run(t *testing.T, test func(t *testing.T)) {
 
 // play runs one case, or returns why it cannot be asked of this backend.
 func (h *Harness) play(tb testing.TB, r reporter, c testCase) (skip string) {
+	open := h.Open
+	if c.fifo {
+		if open = h.OpenFIFO; open == nil {
+			return "the backend has no FIFO queues"
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	q := h.Open(tb)
+	q := open(tb)
 	e := &env{reporter: r, h: h, tb: tb, ctx: ctx, q: q, rule: c.rule}
 	defer func() {
 		cancel()
@@ -127,6 +136,7 @@ type testCase struct {
 	name  string
 	rule  string
 	needs []driver.Feature
+	fifo  bool // it needs a FIFO queue
 	run   func(e *env)
 }
 
