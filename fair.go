@@ -11,8 +11,11 @@ import (
 // visible, those of noisy groups wait. Messages without a group are tenants of
 // their own, and never noisy.
 //
-// The zero Fairness has the values of SQS's fair queues. It does not concern
-// FIFO queues.
+// The zero Fairness has the values of SQS's fair queues. They suit many tenants:
+// of fewer than ten busy groups each takes more than a tenth, and then, as all
+// are noisy, the one with the fewest messages in flight goes first. Shares of 1
+// switch fairness off, and messages come in order of arrival whatever their group.
+// It does not concern FIFO queues.
 type Fairness struct {
 	// InFlightShare is the share of all messages in flight above which a group
 	// is noisy, if it has MinInFlight of them. 0 means 0.1; 1 is never exceeded.

@@ -86,17 +86,17 @@ type Options[T any] struct {
 	FailFast bool
 
 	// FIFO makes the queue a FIFO queue: each message names a group, and those
-	// of a group are delivered one after the other. A message is deliverable
-	// when it is visible and no earlier message of its group is in flight or
-	// delayed, or was handed out with it by the same receive. Groups do not
-	// hold each other up: they take turns, in the order in which they have
-	// something deliverable. DeadLetter must be a FIFO queue then; a message
-	// that is moved there keeps its group and lets the next one of the group
-	// follow. It cannot be changed later.
+	// of a group are delivered in the order in which they were sent. A message
+	// is deliverable when it is visible and no earlier message of its group is
+	// in flight or delayed; messages of one receive do not hold each other
+	// back. Groups do not either: they take turns, in the order in which they
+	// have something deliverable. DeadLetter must be a FIFO queue then; a
+	// message that is moved there keeps its group and lets the next one of the
+	// group follow. It cannot be changed later.
 	FIFO bool
 
-	// DedupKey gives messages of a FIFO queue a deduplication id if their
-	// sender does not: ContentKey, say, for bytes and texts. It is called by
+	// DedupKey gives messages of a FIFO queue, or of a FIFO backend, a
+	// deduplication id if their sender does not: ContentKey, say, for bytes and texts. It is called by
 	// the sender, before the message is stored; "" is no id. nil, the default,
 	// leaves such messages without. It cannot be changed later.
 	DedupKey func(T) string
