@@ -96,9 +96,10 @@ type Options[T any] struct {
 	FIFO bool
 
 	// DedupKey gives messages of a FIFO queue, or of a FIFO backend, a
-	// deduplication id if their sender does not: ContentKey, say, for bytes and texts. It is called by
-	// the sender, before the message is stored; "" is no id. nil, the default,
-	// leaves such messages without. It cannot be changed later.
+	// deduplication id if their sender does not: ContentKey, say, for bytes and
+	// texts. It is called by the sender, before the message is stored; "" is no
+	// id. nil, the default, leaves such messages without. It cannot be changed
+	// later.
 	DedupKey func(T) string
 	// DedupWindow is how long a deduplication id is remembered, from the send
 	// that it came with, whatever becomes of the message. 0 means 5 minutes. A
