@@ -567,6 +567,9 @@ func (m *model) stats() dabchick.Stats {
 	}
 	for _, x := range m.messages {
 		s.OldestAge = max(s.OldestAge, m.now()-x.arrived)
+		if x.at <= m.now() && (!m.o.FIFO || m.first(x.group) == x) {
+			s.LongestWait = max(s.LongestWait, m.now()-x.at)
+		}
 	}
 	return s
 }

@@ -51,3 +51,17 @@ func (c *core[T]) arrivedAt(slot uint32, m *meta) int64 {
 	}
 	return m.sentAt
 }
+
+// waiting returns the instant since which the message that has been deliverable
+// for longest has been so, of those that were noticed. A queue that has come up
+// to now by surface has no others.
+func (c *core[T]) waiting() (at int64, ok bool) {
+	at = math.MaxInt64
+	if slot := c.ready.head; slot != 0 {
+		at, ok = c.slab.at(slot).at, true
+	}
+	if k, any := c.heads.Min(); any {
+		at, ok = min(at, k.at), true
+	}
+	return at, ok
+}

@@ -18,6 +18,11 @@ type Stats struct {
 	// whatever state; 0 if there is none. In a dead-letter queue it counts
 	// from the move.
 	OldestAge time.Duration
+	// LongestWait is how long the message that has been deliverable for longest
+	// has been so; 0 if there is none. Neither delays nor what is in flight enter
+	// into it, nor what a FIFO queue holds back: it shows whether there are
+	// enough consumers. A backend does not tell it.
+	LongestWait time.Duration
 
 	WaitingReceivers int // calls that wait for a message
 	WaitingSenders   int // calls that wait for room
@@ -102,6 +107,9 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	}
 	if at, ok := c.oldest(); ok {
 		s.OldestAge = time.Duration(now - at)
+	}
+	if at, ok := c.waiting(); ok {
+		s.LongestWait = time.Duration(now - at)
 	}
 	q.leave(now)
 	return s, nil

@@ -36,7 +36,7 @@ func TestStats(t *testing.T) {
 		require.NoError(t, m.Delete(ctx))
 		end := stats(t, q)
 		require.Equal(t, dabchick.Stats{
-			Visible: 1, Bytes: 4, OldestAge: 10 * time.Second,
+			Visible: 1, Bytes: 4, OldestAge: 10 * time.Second, LongestWait: 5 * time.Second,
 			Totals: dabchick.Totals{Sent: 2, Received: 1, Deleted: 1},
 		}, end)
 	})

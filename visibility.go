@@ -274,11 +274,11 @@ func (c *core[T]) show(now int64, slot uint32, m *meta) {
 // that are there.
 func (c *core[T]) reveal(slot uint32, m *meta) {
 	switch {
-	case m.group == 0, c.fifo && !c.isHeldBack(slot, m):
+	case c.isHeldBack(slot, m):
+		m.home = heldBack
+	case c.fifo || m.group == 0:
 		m.home = inReady
 		c.ready.append(&c.slab, slot, m)
-	case c.fifo:
-		m.home = heldBack
 	default:
 		c.enlist(slot, m)
 	}
@@ -403,13 +403,13 @@ func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
 	m.at, m.place = was.at, was.place
 	c.set(c.now, m, visible)
 	switch {
-	case c.fifo && c.isHeldBack(slot, m):
+	case c.isHeldBack(slot, m):
 		m.home = heldBack
-	case m.group != 0 && !c.fifo:
-		c.reenlist(slot, m)
-	default:
+	case c.fifo || m.group == 0:
 		m.home = inReady
 		c.ready.insert(&c.slab, slot, m)
+	default:
+		c.reenlist(slot, m)
 	}
 }
 

@@ -38,7 +38,7 @@ type Change struct {
 	From, To    int
 	Visible     int           // messages that wait
 	Running     int           // handlers of this pool that run
-	OldestAge   time.Duration // of the oldest message in the queue
+	LongestWait time.Duration // of a message that could be handled; 0 if the queue does not tell
 	HandlerTime time.Duration // of a message, lately; 0 if none has been handled
 }
 
@@ -83,7 +83,7 @@ func (s *Scale) need(c *Change) int {
 			work *= float64(c.HandlerTime) / float64(s.Wait)
 		}
 		byWait := max(float64(c.Running), math.Ceil(work))
-		if c.Visible > 0 && c.OldestAge > s.Wait {
+		if c.LongestWait > s.Wait {
 			byWait = max(byWait, float64(c.From+1)) // it was not enough
 		}
 		n = max(n, byWait)
@@ -158,7 +158,7 @@ func (p *Pool[T]) scale(receiving context.Context) {
 		default:
 			c := Change{
 				Time: time.Now(), From: stats.Workers, Visible: backlog.Visible, Running: stats.Running,
-				OldestAge: backlog.OldestAge, HandlerTime: s.mean,
+				LongestWait: backlog.LongestWait, HandlerTime: s.mean,
 			}
 			if c.To = s.decide(&c); c.To != c.From {
 				p.resize(receiving, c.From, c.To)

@@ -139,7 +139,7 @@ func TestScaleByWait(t *testing.T) {
 
 // A handler that hangs is not taken for one that is done: workers are added when
 // messages have waited for longer than they should.
-func TestScaleByAge(t *testing.T) {
+func TestScaleWhenMessagesWaitTooLong(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var c changes
 		q := newQueue(t, dabchick.Options[string]{})
@@ -163,6 +163,37 @@ func TestScaleByAge(t *testing.T) {
 		require.NoError(t, r.stop())
 		require.True(t, strings.HasSuffix(c.String(), ">4"), c.String())
 		counts(t, q, 5, 0, 0)
+	})
+}
+
+// A message that is worked on for long does not count as one that waits.
+func TestLongHandlerBringsNoWorkers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		long := true
+		r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+			if long { // the first one
+				long = false
+				time.Sleep(time.Hour)
+				return nil
+			}
+			time.Sleep(time.Second)
+			return nil
+		}, worker.Options{
+			Workers: 10,
+			Scale:   &worker.Scale{Min: 2, Wait: 10 * time.Second, OnChange: c.of(time.Now())},
+		})
+		sendMany(t, q, 1)
+		synctest.Wait()
+		for range 100 { // each time two, for the one worker that is left
+			sendMany(t, q, 2)
+			time.Sleep(5 * time.Second)
+		}
+		time.Sleep(time.Hour)
+		require.NoError(t, r.stop())
+		require.EqualValues(t, 201, r.Stats().Handled)
+		require.Empty(t, c)
 	})
 }
 
