@@ -320,12 +320,17 @@ func (c *core[T]) checkGroups(homes map[uint32]home) error {
 		}, before); err != nil {
 			return fmt.Errorf("%q, visible: %w", g.name, err)
 		}
-		if slot := g.shown.head; slot != 0 {
+		var head key
+		if slot := g.shown.head; slot != 0 && !c.full(g) {
 			heads++
 			m := c.slab.at(slot)
-			if _, ok := c.heads.Get(key{m.at, m.place, n}); !ok {
+			head = key{m.at, m.place, n}
+			if _, ok := c.heads.Get(head); !ok {
 				return fmt.Errorf("%q is not among the heads", g.name)
 			}
+		}
+		if g.listed != head {
+			return fmt.Errorf("%q is listed as %v, and is %v", g.name, g.listed, head)
 		}
 	}
 	if heads != c.heads.Len() {

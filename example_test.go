@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"log"
 	"time"
 
@@ -364,4 +365,27 @@ func ExampleReceiveOptions_attempt() {
 	again, _ := q.ReceiveBatch(ctx, o)
 	fmt.Println(lost[0].Receipt == again[0].Receipt, again[0].Receives)
 	// Output: true 1
+}
+
+// At most one call at a time to each customer's server, however many workers
+// there are.
+func ExampleOptions_groups() {
+	ctx := context.Background()
+	q, _ := dabchick.New("webhooks", dabchick.Options[string]{MaxInFlightPerGroup: 1})
+	for _, body := range []string{"ada: invoice", "ada: receipt", "bob: invoice"} {
+		customer, _, _ := strings.Cut(body, ":")
+		q.SendWith(ctx, body, dabchick.SendOptions{Group: customer})
+	}
+	first, _ := q.Receive(ctx)
+	second, _ := q.Receive(ctx)
+	fmt.Println(first.Body, "and", second.Body)
+	_, ok := q.TryReceive()
+	fmt.Println("another one:", ok)
+	first.Delete(ctx)
+	third, _ := q.Receive(ctx)
+	fmt.Println("then", third.Body)
+	// Output:
+	// ada: invoice and bob: invoice
+	// another one: false
+	// then ada: receipt
 }

@@ -159,48 +159,67 @@ func (c *core[T]) fairest(now int64, last uint64) uint32 {
 // enlist puts a visible message behind those of its group, on a standard queue.
 func (c *core[T]) enlist(slot uint32, m *meta) {
 	g := c.groups.at(m.group)
-	if g.shown.head == 0 {
-		c.heads.ReplaceOrInsert(key{m.at, m.place, m.group})
-	}
 	g.shown.append(&c.slab, slot, m)
 	m.home = inGroup
+	c.relist(m.group, g)
 }
 
 // reenlist puts a visible message back where it was among those of its group.
 func (c *core[T]) reenlist(slot uint32, m *meta) {
 	g := c.groups.at(m.group)
-	c.withHead(m.group, g, func() { g.shown.insert(&c.slab, slot, m) })
+	g.shown.insert(&c.slab, slot, m)
 	m.home = inGroup
+	c.relist(m.group, g)
 }
 
 // delist takes a visible message out of those of its group.
-func (c *core[T]) delist(slot uint32, m *meta) {
+func (c *core[T]) delist(m *meta) {
 	g := c.groups.at(m.group)
-	if g.shown.head != slot {
-		g.shown.remove(&c.slab, m)
-		return
-	}
-	c.withHead(m.group, g, func() { g.shown.remove(&c.slab, m) })
+	g.shown.remove(&c.slab, m)
+	c.relist(m.group, g)
 }
 
-// withHead makes a change to the visible messages of a group that may change
-// which is the first.
-func (c *core[T]) withHead(n uint32, g *group, change func()) {
-	if g.shown.head != 0 {
-		m := c.slab.at(g.shown.head)
-		c.heads.Delete(key{m.at, m.place, n})
+// relist brings heads up to date when the visible messages of a group, or how
+// many it has in flight, have changed.
+func (c *core[T]) relist(n uint32, g *group) {
+	var k key
+	if slot := g.shown.head; slot != 0 && !c.full(g) {
+		m := c.slab.at(slot)
+		k = key{m.at, m.place, n}
 	}
-	change()
-	if g.shown.head != 0 {
-		m := c.slab.at(g.shown.head)
-		c.heads.ReplaceOrInsert(key{m.at, m.place, n})
+	if k == g.listed {
+		return
+	}
+	if g.listed != (key{}) {
+		c.heads.Delete(g.listed)
+	}
+	if g.listed = k; k != (key{}) {
+		c.heads.ReplaceOrInsert(k)
+	}
+}
+
+// full says whether a group may not have more messages in flight.
+func (c *core[T]) full(g *group) bool {
+	return c.groupLimit > 0 && g.counts[inFlight] >= c.groupLimit
+}
+
+// setGroupLimit changes how many messages of a group may be in flight. O(n log n)
+// in the groups if there was such a limit, or is one now.
+func (c *core[T]) setGroupLimit(n int) {
+	if n == c.groupLimit {
+		return
+	}
+	c.groupLimit = n
+	for n := uint32(1); n < c.groups.fresh; n++ {
+		c.relist(n, c.groups.at(n))
 	}
 }
 
 // visible returns the first n visible messages of a standard queue, in the order
-// in which they became so. O(n log n), or O(n) without groups.
+// in which they became so. O(n log n), or O(n) without groups; with a limit on
+// groups also O(g log g) in their number.
 func (c *core[T]) visible(n int) []uint32 {
-	if c.heads.Len() == 0 {
+	if c.heads.Len() == 0 && c.groupLimit == 0 {
 		return c.slab.first(&c.ready, n)
 	}
 	// Only the n groups whose first messages are the oldest can contribute.
@@ -212,10 +231,16 @@ func (c *core[T]) visible(n int) []uint32 {
 		}
 	}
 	offer(c.ready.head)
-	c.heads.Ascend(func(k key) bool {
-		offer(c.groups.at(k.slot).shown.head)
-		return next.Len() <= n
-	})
+	if c.groupLimit == 0 {
+		c.heads.Ascend(func(k key) bool {
+			offer(c.groups.at(k.slot).shown.head)
+			return next.Len() <= n
+		})
+	} else { // full groups are not among the heads
+		for n := uint32(1); n < c.groups.fresh; n++ {
+			offer(c.groups.at(n).shown.head)
+		}
+	}
 	var slots []uint32
 	for len(slots) < n && next.Len() > 0 {
 		k, _ := next.DeleteMin()

@@ -21,6 +21,7 @@ type group struct {
 	name   string
 	line   list // all of them, in order of arrival
 	shown  list // on a standard queue: the visible ones, in order
+	listed key  // as which the group is among the heads, or zero if it is not
 	counts [states]int
 
 	// For fairness.

@@ -117,7 +117,7 @@ func (m *model) choose(prev *modelMessage, last int) *modelMessage {
 		}
 		visible = slices.DeleteFunc(visible, func(x *modelMessage) bool { return m.first(x.group) != x })
 	}
-	visible = slices.DeleteFunc(visible, func(x *modelMessage) bool { return x.order > last })
+	visible = slices.DeleteFunc(visible, func(x *modelMessage) bool { return x.order > last || m.full(x.group) })
 	var best *modelMessage
 	for _, x := range visible {
 		if !m.noisy(x.group) {
@@ -157,6 +157,11 @@ func (m *model) inFlight(group string) (n int) {
 		}
 	}
 	return n
+}
+
+func (m *model) full(group string) bool {
+	limit := m.o.MaxInFlightPerGroup
+	return limit > 0 && group != "" && m.inFlight(group) >= limit
 }
 
 func (m *model) noisy(group string) bool {
@@ -567,7 +572,7 @@ func (m *model) stats() dabchick.Stats {
 	}
 	for _, x := range m.messages {
 		s.OldestAge = max(s.OldestAge, m.now()-x.arrived)
-		if x.at <= m.now() && (!m.o.FIFO || m.first(x.group) == x) {
+		if x.at <= m.now() && (!m.o.FIFO || m.first(x.group) == x) && !m.full(x.group) {
 			s.LongestWait = max(s.LongestWait, m.now()-x.at)
 		}
 	}

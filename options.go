@@ -81,7 +81,15 @@ type Options[T any] struct {
 	// the default, means no bound. (SQS has about 120,000.)
 	MaxInFlight int
 
-	// FailFast makes calls that meet one of the three bounds fail at once with
+	// MaxInFlightPerGroup bounds the number of messages of one group in flight, on
+	// a standard queue: how many consumers work for one tenant at a time. When a
+	// group has reached it, its other messages are passed over, and those of
+	// other groups are delivered meanwhile. 0, the default, means no bound. Other
+	// than MaxInFlight it lets no receive fail, and messages without a group do
+	// not count. (SQS has nothing like it.)
+	MaxInFlightPerGroup int
+
+	// FailFast makes calls that meet one of the first three bounds fail at once with
 	// ErrFull or ErrInFlightLimit, rather than wait.
 	FailFast bool
 
@@ -130,7 +138,7 @@ type Options[T any] struct {
 	// Driver stores the messages in a backend rather than in the process. nil,
 	// the default, is the built-in engine. The queue owns the driver and closes
 	// it. A backend sets its own Retention, MaxMessages, MaxBytes, MaxInFlight,
-	// Fairness, and whether it is FIFO, so these must be zero with it. It cannot
+	// MaxInFlightPerGroup, Fairness, and whether it is FIFO, so these must be zero with it. It cannot
 	// be changed later.
 	Driver driver.Queue
 
@@ -200,6 +208,7 @@ func (o Options[T]) settled() (Options[T], error) {
 		checkCount("MaxMessages", int64(o.MaxMessages)),
 		checkCount("MaxBytes", o.MaxBytes),
 		checkCount("MaxInFlight", int64(o.MaxInFlight)),
+		checkCount("MaxInFlightPerGroup", int64(o.MaxInFlightPerGroup)),
 		o.checkFIFO(),
 		o.checkDeadLetter(),
 		o.checkDriver(),
@@ -245,6 +254,8 @@ func (o Options[T]) checkFIFO() error {
 	switch {
 	case o.DedupScope > DedupGroup:
 		return &InvalidError{"DedupScope", o.DedupScope, "DedupQueue or DedupGroup"}
+	case o.FIFO && o.MaxInFlightPerGroup > 0:
+		return &InvalidError{"MaxInFlightPerGroup", o.MaxInFlightPerGroup, "0 on a FIFO queue, whose groups are delivered one at a time"}
 	case o.FIFO && o.Fairness != (Fairness{}):
 		return &InvalidError{"Fairness", o.Fairness, "unset on a FIFO queue"}
 	case o.FIFO:
@@ -286,6 +297,8 @@ func (o Options[T]) checkDriver() error {
 		return &InvalidError{"MaxBytes", o.MaxBytes, allowed}
 	case o.MaxInFlight != 0:
 		return &InvalidError{"MaxInFlight", o.MaxInFlight, allowed}
+	case o.MaxInFlightPerGroup != 0:
+		return &InvalidError{"MaxInFlightPerGroup", o.MaxInFlightPerGroup, allowed}
 	case o.FIFO:
 		return &InvalidError{"FIFO", o.FIFO, "false with Driver: the backend sets it"}
 	case o.Fairness != (Fairness{}):

@@ -516,13 +516,14 @@ func (p *program) setOptions(i int) {
 		o.DedupScope = []dabchick.DedupScope{dabchick.DedupQueue, dabchick.DedupGroup}[p.draw(2)]
 		o.MessageDelays = p.draw(2) == 0
 	case fair:
+		o.MaxInFlightPerGroup = []int{0, 0, 1, 2}[p.draw(4)]
 		o.Fairness.MinInFlight = 1 + p.draw(3)
 		o.Fairness.InFlightShare = []float64{0.137, 0.4, 1}[p.draw(3)]
 		o.Fairness.ProcessingShare = []float64{0.139, 0.41, 1}[p.draw(3)]
 		o.Fairness.QuietAfter = p.pick(2*time.Second, time.Minute, dabchick.Forever)
 	}
-	p.say("queue %d: timeout %v, delay %v, retention %v, at most %d messages, %d bytes, %d in flight, %d receives",
-		i, o.VisibilityTimeout, o.Delay, o.Retention, o.MaxMessages, o.MaxBytes, o.MaxInFlight, o.MaxReceives)
+	p.say("queue %d: timeout %v, delay %v, retention %v, at most %d messages, %d bytes, %d in flight (%d of a group), %d receives",
+		i, o.VisibilityTimeout, o.Delay, o.Retention, o.MaxMessages, o.MaxBytes, o.MaxInFlight, o.MaxInFlightPerGroup, o.MaxReceives)
 	require.NoError(p.t, q.SetOptions(o))
 	m.setOptions(q.Options())
 }

@@ -102,6 +102,7 @@ func (q *Queue[T]) apply() {
 	if !c.fifo {
 		c.groups.linger = c.fair.Window
 	}
+	c.setGroupLimit(q.opts.MaxInFlightPerGroup)
 	c.setRetention(q.opts.Retention)
 }
 

@@ -21,7 +21,8 @@ import (
 //   - On a FIFO queue only the first message of a group, the oldest that is
 //     here, is in ready. A visible one that is not the first is held back.
 //   - On a standard queue a visible message with a group is in the list of its
-//     group, ordered as ready, and heads has the first of each such list.
+//     group, ordered as ready, and heads has the first of each such list whose
+//     group is not full: while it may not have more messages in flight.
 //   - hidden holds what is in flight or delayed, overdue or not, and what
 //     became visible while something overdue stood there, by (at, place). What
 //     is overdue in it comes after all of ready.
@@ -58,10 +59,11 @@ type core[T any] struct {
 	retention   time.Duration
 	maxReceives int64 // 0 without a dead-letter queue
 
-	fifo    bool
-	grouped bool // groups have been seen: what comes up has to be noticed at once
-	fair    Fairness
-	use     usage // of all groups, and of the messages without one
+	fifo       bool
+	grouped    bool // groups have been seen: what comes up has to be noticed at once
+	fair       Fairness
+	groupLimit int   // of messages of a group in flight, on a standard queue; 0 for none
+	use        usage // of all groups, and of the messages without one
 }
 
 // A cell is the part of a message that holds pointers.
@@ -236,6 +238,9 @@ func (c *core[T]) set(at int64, m *meta, s state) {
 	c.count(m, m.state, -1)
 	c.count(m, s, 1)
 	m.state = s
+	if c.groupLimit > 0 && m.group != 0 {
+		c.relist(m.group, c.groups.at(m.group))
+	}
 }
 
 func (c *core[T]) count(m *meta, s state, by int) {
@@ -252,7 +257,7 @@ func (c *core[T]) lift(slot uint32, m *meta) {
 	case inReady:
 		c.ready.remove(&c.slab, m)
 	case inGroup:
-		c.delist(slot, m)
+		c.delist(m)
 	default:
 		c.hidden.remove(slot, m)
 	}
@@ -298,7 +303,7 @@ func (c *core[T]) next(now int64, last uint64) uint32 {
 	switch {
 	case c.heads.Len() > 0:
 		return c.fairest(now, last)
-	case slot == 0:
+	case slot == 0 && !(c.grouped && c.groupLimit > 0): // else what is due is noticed first
 		slot = c.hidden.due(now)
 	}
 	if slot == 0 || c.slab.at(slot).place > last {
