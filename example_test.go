@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/dabchickmq/dabchick"
