@@ -50,3 +50,48 @@ func ExampleDeadLetter() {
 	fmt.Println(m.Body, "-", origin.Reason)
 	// Output: resize notes.txt - not a picture
 }
+
+// Rows that are inserted together: a batch is full, or half a second old. One that
+// the database refuses does not hold up the others.
+func ExampleRunBatch() {
+	ctx, stop := context.WithCancel(context.Background())
+	q, _ := dabchick.New("readings", dabchick.Options[int]{})
+	for n := range 5 {
+		q.Send(ctx, n)
+	}
+	insert := func(ms []dabchick.Message[int]) (refused []int) {
+		fmt.Println("insert", len(ms), "rows")
+		return []int{3}
+	}
+	err := worker.RunBatch(ctx, q, func(ctx context.Context, ms []dabchick.Message[int]) error {
+		defer stop()
+		verdicts := make(worker.Each, len(ms))
+		for _, i := range insert(ms) {
+			verdicts[i] = worker.Discard(errors.New("out of range"))
+		}
+		return verdicts
+	}, worker.Options{BatchSize: 100, BatchWait: 500 * time.Millisecond})
+	s, _ := q.Stats(context.Background())
+	fmt.Println(err, s.Visible+s.InFlight, "left")
+	// Output:
+	// insert 5 rows
+	// <nil> 0 left
+}
+
+// A program that is started now and then does what is there, and ends.
+func ExamplePool_Drain() {
+	ctx := context.Background()
+	q, _ := dabchick.New("letters", dabchick.Options[string]{})
+	q.Send(ctx, "to Ada")
+	q.Send(ctx, "to Grace")
+	p, _ := worker.New(q, func(ctx context.Context, m dabchick.Message[string]) error {
+		fmt.Println("sent", m.Body)
+		return nil
+	}, worker.Options{})
+	err := p.Drain(ctx)
+	fmt.Println(p.Stats().Handled, err)
+	// Output:
+	// sent to Ada
+	// sent to Grace
+	// 2 <nil>
+}

@@ -10,19 +10,25 @@ import (
 	"github.com/dabchickmq/dabchick"
 )
 
-// A lease is a worker's hold on the message that it handles. It is renewed by a
-// timer while the handler runs, and never after: end waits for a renewal that is
-// under way. A worker uses one lease for all its messages, one after the other.
+// A lease is a worker's hold on the messages that it handles: one, or those of a
+// batch. It is renewed by a timer while the handler runs, and never after: end
+// waits for a renewal that is under way. A worker uses one lease for all its
+// messages, one after the other.
 type lease[T any] struct {
-	pool    *Pool[T]
-	timer   *time.Timer
-	quit    func() // ends the worker when it is idle
-	leaving bool   // quit was called to have fewer workers; guarded by the pool's mu
+	pool      *Pool[T]
+	timer     *time.Timer
+	stuck     *time.Timer // nil without Options.StuckAfter
+	goroutine []byte      // the worker's, for its stack
+	quit      func()      // ends the worker when it is idle
+	leaving   bool        // quit was called to have fewer workers; guarded by the pool's mu
 
-	mu       sync.Mutex // held during a renewal
-	held     bool       // the handler runs, and has not been abandoned
-	message  dabchick.Message[T]
-	ctx      context.Context // the handler's
+	renewing sync.Mutex // held during a renewal and what is told of it; taken before mu
+
+	mu       sync.Mutex
+	held     bool // the handler runs, and has not been abandoned
+	messages []dabchick.Message[T]
+	receipts []dabchick.Receipt // of the messages
+	ctx      context.Context    // the handler's
 	cancel   context.CancelCauseFunc
 	began    time.Time
 	deadline time.Time     // the visibility timeout ends
@@ -34,54 +40,93 @@ func newLease[T any](p *Pool[T], quit func()) *lease[T] {
 	l := &lease[T]{pool: p, quit: quit}
 	l.timer = time.AfterFunc(time.Hour, l.renew)
 	l.timer.Stop()
+	if p.o.StuckAfter > 0 {
+		l.stuck = time.AfterFunc(time.Hour, l.watch)
+		l.stuck.Stop()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leases[l] = struct{}{}
 	return l
 }
 
-// begin starts the lease of a message that was just received, and returns the
-// context for its handler.
-func (l *lease[T]) begin(m dabchick.Message[T]) context.Context {
+// settleIn is called by the goroutine that the worker runs in.
+func (l *lease[T]) settleIn() {
+	if l.stuck != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.goroutine = self()
+	}
+}
+
+// begin starts the lease of messages that were just received together.
+func (l *lease[T]) begin(ms ...dabchick.Message[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held, l.message = true, m
+	l.held, l.messages, l.receipts = true, l.messages[:0], l.receipts[:0]
+	l.add(ms)
 	l.ctx, l.cancel = context.WithCancelCause(l.pool.stop)
 	l.began = time.Now()
-	l.deadline = m.VisibleAt()
+	l.deadline = ms[0].VisibleAt()
 	l.timeout = l.deadline.Sub(l.began)
 	l.schedule(l.began)
-	return l.ctx
+	if l.stuck != nil {
+		l.stuck.Reset(l.pool.o.StuckAfter)
+	}
+}
+
+// join adds messages that were received later. Their timeouts end later, too.
+func (l *lease[T]) join(ms ...dabchick.Message[T]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.add(ms)
+}
+
+func (l *lease[T]) add(ms []dabchick.Message[T]) {
+	l.messages = append(l.messages, ms...)
+	for i := range ms {
+		l.receipts = append(l.receipts, ms[i].Receipt)
+	}
 }
 
 // end ends the lease when the handler has returned. It says how long that took,
 // and false if the lease was taken away before.
 func (l *lease[T]) end() (took time.Duration, held bool) {
 	l.cancel(errReturned)
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer.Stop()
+	l.stopTimers()
 	held, l.held = l.held, false
 	return time.Since(l.began), held
 }
 
-// count notes what has become of the message.
-func (l *lease[T]) count(o outcome, err error, took time.Duration) {
+func (l *lease[T]) stopTimers() {
+	l.timer.Stop()
+	if l.stuck != nil {
+		l.stuck.Stop()
+	}
+}
+
+// count notes what has become of a message.
+func (l *lease[T]) count(o Outcome, err error, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.count(o, err, took)
 }
 
-// abandon takes the lease away from a handler that does not return.
-func (l *lease[T]) abandon() (m dabchick.Message[T], ok bool) {
+// abandon takes the lease away from a handler that does not return, also while a
+// renewal is under way. It returns the messages.
+func (l *lease[T]) abandon() (ms []dabchick.Message[T], took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ok, l.held = l.held, false
-	if ok {
-		l.timer.Stop()
-		l.stats.count(abandoned, nil, time.Since(l.began))
+	if !l.held {
+		return nil, 0
 	}
-	return l.message, ok
+	l.held = false
+	l.stopTimers()
+	return l.messages, time.Since(l.began)
 }
 
 func (l *lease[T]) isHeld() bool {
@@ -103,57 +148,99 @@ func (l *lease[T]) schedule(now time.Time) {
 // limit is the instant beyond which the lease is not renewed.
 func (l *lease[T]) limit() time.Time { return l.began.Add(l.pool.o.MaxLease) }
 
-// renew runs when the timer goes off. A message whose lease cannot be renewed is
-// lost when its timeout ends; until then renewing is tried again.
+// renew runs when the timer goes off. Messages whose lease cannot be renewed are
+// lost when their timeout ends; until then renewing is tried again.
 func (l *lease[T]) renew() {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
+	now, ctx, deadline, ms, receipts := time.Now(), l.ctx, l.deadline, l.messages, l.receipts
+	over := !l.held || ctx.Err() != nil && context.Cause(ctx) != ErrStopping
+	d := min(l.timeout, l.limit().Sub(now))
+	l.mu.Unlock()
 	switch {
-	case !l.held || l.ctx.Err() != nil && context.Cause(l.ctx) != ErrStopping:
-		return // it was too late to stop the timer
-	case !now.Before(l.deadline):
-		l.lose(nil)
+	case over: // it was too late to stop the timer
+		return
+	case !now.Before(deadline):
+		l.lose(ms, nil)
 		return
 	}
-	d := min(l.timeout, l.limit().Sub(now))
-	err := l.extend(d)
+	err := l.extend(ctx, d, deadline, receipts)
 	switch {
+	case gone(err):
+		l.lose(ms, err)
+	case l.extended(now, d, err):
+		l.each(ms, Event{Kind: Renewed})
+	}
+}
+
+// extended takes note of how an attempt to renew ended, and says whether the lease
+// was renewed.
+func (l *lease[T]) extended(now time.Time, d time.Duration, err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case !l.held || context.Cause(l.ctx) == errReturned:
+		return false
 	case err == nil:
 		l.deadline = now.Add(d)
 		l.schedule(now)
-	case gone(err):
-		l.lose(err)
-	case context.Cause(l.ctx) != errReturned:
-		l.pool.log.Warn("lease not renewed", "message", l.message.ID, "error", err)
-		now = time.Now()
-		l.timer.Reset(max(l.deadline.Sub(now)/2, min(l.deadline.Sub(now), time.Millisecond)))
+		return true
 	}
+	l.pool.log.Warn("lease not renewed", "message", l.messages[0].ID, "messages", len(l.messages), "error", err)
+	left := time.Until(l.deadline)
+	l.timer.Reset(max(left/2, min(left, time.Millisecond)))
+	return false
 }
 
 // errReturned ends the context of a handler that has returned.
 var errReturned = errors.New("worker: the handler has returned")
 
-// extend hides the message for d from now. It gives up waiting for a backend when
+// extend hides messages for d from now. It gives up waiting for a backend when
 // the handler returns, or when the timeout ends.
-func (l *lease[T]) extend(d time.Duration) error {
-	ctx, cancel := context.WithDeadline(l.pool.base, l.deadline)
+func (l *lease[T]) extend(handling context.Context, d time.Duration, deadline time.Time, receipts []dabchick.Receipt) error {
+	ctx, cancel := context.WithDeadline(l.pool.base, deadline)
 	defer cancel()
-	stop := context.AfterFunc(l.ctx, func() {
-		if context.Cause(l.ctx) == errReturned {
+	stop := context.AfterFunc(handling, func() {
+		if context.Cause(handling) == errReturned {
 			cancel()
 		}
 	})
 	defer stop()
-	return l.pool.queue.ChangeVisibility(ctx, d, l.message.Receipt)
+	return l.pool.queue.ChangeVisibility(ctx, d, receipts...)
 }
 
-// lose tells the handler that the message is not its own any more.
-func (l *lease[T]) lose(err error) {
+// lose tells the handler that a message is not its own any more.
+func (l *lease[T]) lose(ms []dabchick.Message[T], err error) {
 	cause := ErrLeaseLost
 	if err != nil {
 		cause = fmt.Errorf("%w: %w", ErrLeaseLost, err)
 	}
-	l.pool.log.Error("lease lost", "message", l.message.ID, "error", cause, "after", time.Since(l.began))
+	l.pool.log.Error("lease lost", "message", ms[0].ID, "messages", len(ms), "error", cause,
+		"after", time.Since(l.began))
 	l.cancel(cause)
+	l.each(ms, Event{Kind: LeaseLost, Err: cause})
+}
+
+// tellBegan reports that the handler is about to be called.
+func (l *lease[T]) tellBegan() {
+	if l.pool.o.OnEvent == nil {
+		return
+	}
+	l.renewing.Lock() // so that what follows is told later
+	defer l.renewing.Unlock()
+	for i := range l.messages {
+		l.pool.report(&l.messages[i], Event{Kind: Began})
+	}
+}
+
+// each reports an event of messages. The caller holds renewing.
+func (l *lease[T]) each(ms []dabchick.Message[T], e Event) {
+	if l.pool.o.OnEvent == nil {
+		return
+	}
+	e.Took = time.Since(l.began)
+	for i := range ms {
+		l.pool.report(&ms[i], e)
+	}
 }

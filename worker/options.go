@@ -45,6 +45,25 @@ type Options struct {
 	// return before it is abandoned. 0 means 5 s; dabchick.Immediately none.
 	Patience time.Duration
 
+	// BatchSize is how many messages a batch handler gets at most. 0 means 10.
+	// Other handlers get one at a time.
+	BatchSize int
+	// BatchWait is how long a batch that has a first message waits to be full. 0,
+	// the default, means not at all. Its messages are renewed meanwhile.
+	BatchWait time.Duration
+
+	// StuckAfter is how long a handler may run before it is reported, once, with
+	// the stack of its goroutine: in the log, and to OnEvent. The program stands
+	// still for as long as it takes to write all stacks. 0, the default, means
+	// never.
+	StuckAfter time.Duration
+
+	// OnEvent, if not nil, is called for what happens to the messages of the pool,
+	// by the goroutine that did it: several calls may run at a time, but those of
+	// one message come one after the other, those of Stuck and of an abandoned
+	// handler excepted. The handler, or its end, waits for it, so it should be quick. It must not panic.
+	OnEvent func(Event)
+
 	// Logger gets what somebody should know: panics, lost leases and calls of
 	// the queue that failed as errors, failures of handlers as warnings. nil
 	// means none.
@@ -62,6 +81,26 @@ type noLimit struct{}
 
 func (noLimit) Wait(context.Context) error { return nil }
 
+// settledForBatches are the options with those of batches filled in.
+func (o Options) settledForBatches() (Options, error) {
+	size, wait := o.BatchSize, o.BatchWait
+	o.BatchSize, o.BatchWait = 0, 0
+	o, err := o.settled()
+	switch {
+	case err != nil:
+		return o, err
+	case size < 0:
+		return o, &dabchick.InvalidError{Field: "BatchSize", Value: size, Allowed: "at least 1, or 0 for 10"}
+	case wait < 0:
+		return o, &dabchick.InvalidError{Field: "BatchWait", Value: wait, Allowed: "0 or more"}
+	}
+	if size == 0 {
+		size = 10
+	}
+	o.BatchSize, o.BatchWait = size, wait
+	return o, nil
+}
+
 func (o Options) settled() (Options, error) {
 	invalid := func(field string, value any, allowed string) (Options, error) {
 		return o, &dabchick.InvalidError{Field: field, Value: value, Allowed: allowed}
@@ -71,6 +110,12 @@ func (o Options) settled() (Options, error) {
 		return invalid("Workers", o.Workers, "at least 1, or 0 for 1")
 	case !(o.Renew >= 0 && o.Renew <= 1):
 		return invalid("Renew", o.Renew, "from 0 to 1")
+	case o.BatchSize != 0:
+		return invalid("BatchSize", o.BatchSize, "0, unless the handler is one for batches")
+	case o.BatchWait != 0:
+		return invalid("BatchWait", o.BatchWait, "0, unless the handler is one for batches")
+	case o.StuckAfter < 0:
+		return invalid("StuckAfter", o.StuckAfter, "0 or more")
 	case o.MaxLease < 0:
 		return invalid("MaxLease", o.MaxLease, "0 or more")
 	case o.Grace < 0 && o.Grace != dabchick.Immediately:

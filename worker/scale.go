@@ -104,7 +104,7 @@ type scaler struct {
 
 // measure takes note of the handlers that have ended.
 func (s *scaler) measure(t *Stats) {
-	n := t.Handled + t.Retried + t.Discarded + t.DeadLettered + t.Returned + t.Lost
+	n := t.messages()
 	if n == s.handled {
 		return
 	}

@@ -33,9 +33,15 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	first := rand.Uint64() | 1
+	running := first
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("replay: go test -run TestSimulation ./worker -worker.seed %d", running)
+		}
+	})
 	for i := range *simulations {
-		if simulate(t, first+uint64(i)); t.Failed() {
-			t.Logf("replay: go test -run TestSimulation -worker.seed %d ./worker", first+uint64(i))
+		running = first + uint64(i)
+		if simulate(t, running); t.Failed() {
 			return
 		}
 	}
@@ -48,9 +54,10 @@ type world struct {
 	mu sync.Mutex
 	r  *rand.Rand
 
-	holding map[dabchick.ID]context.Context // of the handler that has begun last
-	running map[dabchick.Receipt]bool
-	done    map[dabchick.ID]bool // a handler said so
+	holding  map[dabchick.ID]context.Context // of the handler that has begun last
+	returned map[dabchick.Receipt]bool       // from their handlers
+	done     map[dabchick.ID]bool            // a handler said so
+	last     map[delivery]worker.EventKind
 }
 
 // odd marks the times of verdicts, so that they are told from renewals.
@@ -64,26 +71,35 @@ func (w *world) pick(n int) int {
 
 func (w *world) ChangeVisibility(ctx context.Context, d time.Duration, receipts ...dabchick.Receipt) error {
 	w.mu.Lock()
-	if d%time.Millisecond != odd && !w.running[receipts[0]] {
-		w.t.Errorf("a lease was renewed for %v after its handler had returned", d)
+	for _, r := range receipts {
+		if d%time.Millisecond != odd && w.returned[r] {
+			w.t.Errorf("a lease was renewed for %v after its handler had returned", d)
+		}
 	}
 	w.mu.Unlock()
 	return w.Queue.ChangeVisibility(ctx, d, receipts...)
 }
 
 func (w *world) handle(ctx context.Context, m dabchick.Message[string]) error {
+	defer w.returns(m)
+	return w.work(ctx, m)
+}
+
+func (w *world) returns(ms ...dabchick.Message[string]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range ms {
+		w.returned[m.Receipt] = true
+	}
+}
+
+func (w *world) work(ctx context.Context, m dabchick.Message[string]) error {
 	w.mu.Lock()
 	other := w.holding[m.ID]
 	w.holding[m.ID] = ctx
-	w.running[m.Receipt] = true
 	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		delete(w.running, m.Receipt)
-		w.mu.Unlock()
-	}()
 	time.Sleep(ns) // a lease that ends at this instant may be told after the next has begun
-	if other != nil && other.Err() == nil {
+	if other != nil && other.Err() == nil && ctx.Err() == nil {
 		w.t.Errorf("message %s has two handlers", m.Body)
 	}
 
@@ -117,6 +133,55 @@ func (w *world) handle(ctx context.Context, m dabchick.Message[string]) error {
 	return nil
 }
 
+// handleBatch handles messages side by side. It ends as the first that does not
+// return ends.
+func (w *world) handleBatch(ctx context.Context, ms []dabchick.Message[string]) error {
+	defer w.returns(ms...)
+	each := make(worker.Each, len(ms))
+	var wg sync.WaitGroup
+	for i, m := range ms {
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					each[i] = fmt.Errorf("panicked: %v", v)
+				}
+			}()
+			each[i] = errors.New("did not return")
+			each[i] = w.work(ctx, m)
+		})
+	}
+	wg.Wait()
+	switch w.pick(20) {
+	case 0:
+		panic("failed")
+	case 1:
+		runtime.Goexit()
+	}
+	return each
+}
+
+// observe holds the events of each delivery against what may follow what.
+func (w *world) observe(e worker.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := delivery{e.Message, e.Receives}
+	switch last := w.last[key]; {
+	case e.Kind == worker.Stuck:
+		return
+	case e.Kind == worker.Ended && e.Outcome == worker.Abandoned:
+	case e.Kind == worker.Began && last == worker.Began,
+		e.Kind == worker.Ended && (last == 0 || last == worker.Ended):
+		w.t.Errorf("%v after %v of %v", e.Kind, last, key)
+	}
+	w.last[key] = e.Kind
+}
+
+// delivery is the n-th of a message.
+type delivery struct {
+	id dabchick.ID
+	n  int
+}
+
 func (w *world) finish(id dabchick.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,7 +206,7 @@ func simulate(t *testing.T, seed uint64) {
 		q, err := dabchick.New("jobs", o)
 		require.NoError(t, err)
 		w := &world{Queue: q, t: t, r: rand.New(rand.NewPCG(seed, 1)), holding: map[dabchick.ID]context.Context{},
-			running: map[dabchick.Receipt]bool{}, done: map[dabchick.ID]bool{}}
+			returned: map[dabchick.Receipt]bool{}, done: map[dabchick.ID]bool{}, last: map[delivery]worker.EventKind{}}
 		sent := map[dabchick.ID]bool{}
 		for n := range 1 + r.IntN(30) {
 			so := dabchick.SendOptions{Group: fmt.Sprint("group", r.IntN(5))}
@@ -158,7 +223,15 @@ func simulate(t *testing.T, seed uint64) {
 				wo.Scale = &worker.Scale{Min: r.IntN(wo.Workers + 1), Backlog: float64(r.IntN(4)), Wait: ms(20_000),
 					Every: ms(3_000), CoolDown: ms(10_000)}
 			}
+			wo.OnEvent = w.observe
+			if r.IntN(3) == 0 {
+				wo.StuckAfter = ms(30_000)
+			}
 			p, err := worker.New(w, w.handle, wo)
+			if r.IntN(3) == 0 {
+				wo.BatchSize, wo.BatchWait = 1+r.IntN(5), ms(10_000)
+				p, err = worker.NewBatch(w, w.handleBatch, wo)
+			}
 			require.NoError(t, err)
 			running, stop := context.WithTimeout(ctx, ms(200_000))
 			err = p.Run(running)

@@ -5,20 +5,20 @@ import "time"
 // Stats are figures of a pool at one instant.
 type Stats struct {
 	Workers int // those that are there, without those that are about to leave
-	Running int // handlers that run, those abandoned not included
+	Running int // those that have messages: their handlers run, or their batches fill; abandoned ones not included
 
 	// Each message that was handed to a handler which has ended counts in one of
-	// these.
-	Handled      uint64 // done and deleted
-	Retried      uint64 // hidden for a backoff, or for as long as RetryAfter said
+	// these: see Outcome.
+	Handled      uint64
+	Retried      uint64
 	Discarded    uint64
 	DeadLettered uint64 // by the verdict; not those that have run out of attempts
-	Returned     uint64 // given back because the pool stops
-	Abandoned    uint64 // given back while the handler still ran
-	Lost         uint64 // the verdict came too late: the lease had ended
+	Returned     uint64
+	Abandoned    uint64
+	Lost         uint64
 
-	Failed   uint64 // handlers that returned an error or did not return
-	Panicked uint64 // of these, those that panicked
+	Failed   uint64 // messages whose handler returned an error for them or did not return
+	Panicked uint64 // of these, those of handlers that panicked
 
 	// HandlerTime is what handlers that have ended took, all together.
 	HandlerTime time.Duration
@@ -47,34 +47,45 @@ func (p *Pool[T]) Stats() Stats {
 	return s
 }
 
+// counter returns the one that counts an outcome.
+func (s *Stats) counter(o Outcome) *uint64 {
+	switch o {
+	case Handled:
+		return &s.Handled
+	case Retried:
+		return &s.Retried
+	case Discarded:
+		return &s.Discarded
+	case DeadLettered:
+		return &s.DeadLettered
+	case Returned:
+		return &s.Returned
+	case Abandoned:
+		return &s.Abandoned
+	}
+	return &s.Lost
+}
+
+// messages returns how many messages have had an outcome.
+func (s *Stats) messages() (n uint64) {
+	for o := Handled; o <= Lost; o++ {
+		n += *s.counter(o)
+	}
+	return n
+}
+
 func (s *Stats) add(t *Stats) {
-	s.Handled += t.Handled
-	s.Retried += t.Retried
-	s.Discarded += t.Discarded
-	s.DeadLettered += t.DeadLettered
-	s.Returned += t.Returned
-	s.Abandoned += t.Abandoned
-	s.Lost += t.Lost
+	for o := Handled; o <= Lost; o++ {
+		*s.counter(o) += *t.counter(o)
+	}
 	s.Failed += t.Failed
 	s.Panicked += t.Panicked
 	s.HandlerTime += t.HandlerTime
 }
 
-type outcome uint8
-
-const (
-	handled outcome = iota
-	retried
-	discarded
-	deadLettered
-	returned
-	abandoned
-	lost
-)
-
 // count adds a message whose handler has ended, or was abandoned.
-func (s *Stats) count(o outcome, err error, took time.Duration) {
-	*[...]*uint64{&s.Handled, &s.Retried, &s.Discarded, &s.DeadLettered, &s.Returned, &s.Abandoned, &s.Lost}[o]++
+func (s *Stats) count(o Outcome, err error, took time.Duration) {
+	*s.counter(o)++
 	s.HandlerTime += took
 	if err != nil {
 		s.Failed++

@@ -71,45 +71,94 @@ func (e *PanicError) Unwrap() error {
 }
 
 // settle carries out the verdict of a handler that held its lease to the end, or
-// lost it at the last moment: then the queue refuses. It says what has become of
-// the message.
-func (p *Pool[T]) settle(m dabchick.Message[T], err error) outcome {
-	ctx := p.base // the work is done or not, whoever ends meanwhile
-	var outcome outcome
-	var failed error
-	v, told := errors.AsType[*verdict](err)
-	switch {
-	case err == nil:
-		outcome, failed = handled, p.queue.Delete(ctx, m.Receipt)
-	case told && v.kind == discard:
-		outcome, failed = discarded, p.queue.Delete(ctx, m.Receipt)
-	case told && v.kind == deadLetter:
-		outcome, failed = deadLettered, m.DeadLetter(ctx, err.Error())
-		if failed != nil && !gone(failed) {
-			p.log.Error("dead letter refused", "message", m.ID, "error", failed)
-			outcome, failed = retried, p.queue.ChangeVisibility(ctx, p.o.Backoff(m.Receives), m.Receipt)
+// lost it at the last moment: then the queue refuses. What is to be deleted goes
+// in one call.
+func (p *Pool[T]) settle(l *lease[T], verdict error, took time.Duration) {
+	took /= time.Duration(len(l.messages))
+	done := l.receipts[:0]
+	for i := range l.messages {
+		if _, ok := deletes(on(i, verdict)); ok {
+			done = append(done, l.messages[i].Receipt)
 		}
-	case told:
-		outcome, failed = retried, p.queue.ChangeVisibility(ctx, v.after, m.Receipt)
-	case p.stop.Err() != nil && !hasPanicked(err):
-		outcome, failed = returned, p.queue.Return(ctx, m.Receipt)
-	default:
-		outcome, failed = retried, p.queue.ChangeVisibility(ctx, p.o.Backoff(m.Receives), m.Receipt)
 	}
-	p.tell(m, err)
-	if failed != nil {
-		// The message is somebody else's, or comes up by itself.
-		p.log.Error("verdict not carried out", "message", m.ID, "error", failed)
-		return lost
+	var deleted error
+	if len(done) > 0 {
+		deleted = p.queue.Delete(p.base, done...) // the work is done, whoever ends meanwhile
 	}
-	return outcome
+	n := 0
+	for i := range l.messages {
+		m, err := &l.messages[i], on(i, verdict)
+		var failed error
+		outcome, ok := deletes(err)
+		if ok {
+			failed = failureOf(deleted, n)
+			n++
+		} else {
+			outcome, failed = p.keep(m, err)
+		}
+		p.tell(m, err)
+		if failed != nil {
+			// The message is somebody else's, or comes up by itself.
+			p.log.Error("verdict not carried out", "message", m.ID, "error", failed)
+			outcome = Lost
+		}
+		l.count(outcome, err, took)
+		p.report(m, Event{Kind: Ended, Outcome: outcome, Err: err, Took: took})
+	}
+	clear(l.messages) // what they hold is not the worker's any more
 }
 
-// giveBack returns a message that was not finished. If that fails, it comes up
-// when its timeout ends.
-func (p *Pool[T]) giveBack(m dabchick.Message[T]) {
-	if err := p.queue.Return(p.base, m.Receipt); err != nil {
-		p.log.Error("message not given back", "message", m.ID, "error", err)
+// deletes says whether a verdict is that a message shall be deleted.
+func deletes(err error) (Outcome, bool) {
+	if err == nil {
+		return Handled, true
+	}
+	v, told := errors.AsType[*verdict](err)
+	return Discarded, told && v.kind == discard
+}
+
+// keep carries out a verdict that is not to delete the message. It returns what
+// has become of it, and an error if it was not possible.
+func (p *Pool[T]) keep(m *dabchick.Message[T], err error) (Outcome, error) {
+	v, told := errors.AsType[*verdict](err)
+	switch {
+	case told && v.kind == retryAfter:
+		return Retried, p.queue.ChangeVisibility(p.base, v.after, m.Receipt)
+	case told: // dead letter
+		refused := m.DeadLetter(p.base, err.Error())
+		if refused == nil || gone(refused) {
+			return DeadLettered, refused
+		}
+		p.log.Error("dead letter refused", "message", m.ID, "error", refused)
+	case p.stop.Err() != nil && !hasPanicked(err):
+		return Returned, p.queue.Return(p.base, m.Receipt)
+	}
+	return Retried, p.queue.ChangeVisibility(p.base, p.o.Backoff(m.Receives), m.Receipt)
+}
+
+// failureOf returns what a call with several receipts says about the n-th.
+func failureOf(err error, n int) error {
+	batch, ok := errors.AsType[*dabchick.BatchError](err)
+	if !ok {
+		return err
+	}
+	for _, f := range batch.Failed {
+		if f.Index == n {
+			return f.Err
+		}
+	}
+	return nil
+}
+
+// giveBack returns messages that were not finished. If that fails, they come up
+// when their timeouts end.
+func (p *Pool[T]) giveBack(ms []dabchick.Message[T]) {
+	receipts := make([]dabchick.Receipt, len(ms))
+	for i := range ms {
+		receipts[i] = ms[i].Receipt
+	}
+	if err := p.queue.Return(p.base, receipts...); err != nil {
+		p.log.Error("message not given back", "message", ms[0].ID, "messages", len(ms), "error", err)
 	}
 }
 
@@ -120,7 +169,7 @@ func gone(err error) bool {
 }
 
 // tell logs a failure.
-func (p *Pool[T]) tell(m dabchick.Message[T], err error) {
+func (p *Pool[T]) tell(m *dabchick.Message[T], err error) {
 	if err == nil {
 		return
 	}

@@ -21,6 +21,7 @@ import (
 // A Queue is what a pool works on: a *dabchick.Queue, or something around one.
 type Queue[T any] interface {
 	Receive(ctx context.Context) (dabchick.Message[T], error)
+	ReceiveBatch(ctx context.Context, o dabchick.ReceiveOptions) ([]dabchick.Message[T], error)
 	Delete(ctx context.Context, receipts ...dabchick.Receipt) error
 	ChangeVisibility(ctx context.Context, d time.Duration, receipts ...dabchick.Receipt) error
 	Return(ctx context.Context, receipts ...dabchick.Receipt) error
@@ -64,14 +65,20 @@ var (
 	ErrRunning = errors.New("worker: the pool has been started before")
 	// errGoexit is the verdict of a handler that has ended its goroutine.
 	errGoexit = errors.New("worker: the handler called runtime.Goexit")
+
+	errNilHandler = &dabchick.InvalidError{Field: "handle", Value: "nil", Allowed: "a function"}
 )
 
-// A Pool receives messages and runs a handler for each. Make one with [New].
+// A Pool receives messages and runs a handler for each. Make one with [New], or
+// with [NewBatch].
 type Pool[T any] struct {
-	queue  Queue[T]
-	handle Handler[T]
-	o      Options
-	log    *slog.Logger
+	queue Queue[T]
+	o     Options
+	log   *slog.Logger
+	// take receives what a handler gets, and begins its lease. It says false if
+	// nothing came.
+	take   func(receiving context.Context, l *lease[T], wait time.Duration) (bool, error)
+	handle func(ctx context.Context, ms []dabchick.Message[T]) error
 
 	working sync.WaitGroup
 	base    context.Context // the values of Run's context, and no end
@@ -104,13 +111,22 @@ func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
 		return nil, err
 	}
 	if handle == nil {
-		return nil, &dabchick.InvalidError{Field: "handle", Value: "nil", Allowed: "a function"}
+		return nil, errNilHandler
 	}
+	p, err := newPool(q, o)
+	if err != nil {
+		return nil, err
+	}
+	p.take = p.takeOne
+	p.handle = func(ctx context.Context, ms []dabchick.Message[T]) error { return handle(ctx, ms[0]) }
+	return p, nil
+}
+
+func newPool[T any](q Queue[T], o Options) (*Pool[T], error) {
 	if _, ok := q.(statser); o.Scale != nil && !ok {
 		return nil, &dabchick.InvalidError{Field: "Scale", Value: "set", Allowed: "nil, unless the queue has a method Stats"}
 	}
-	p := &Pool[T]{queue: q, handle: handle, o: o, log: o.Logger, leases: map[*lease[T]]struct{}{}}
-	return p, nil
+	return &Pool[T]{queue: q, o: o, log: o.Logger, leases: map[*lease[T]]struct{}{}}, nil
 }
 
 // Run works until ctx ends or the queue is closed, and then stops in steps:
@@ -128,20 +144,12 @@ func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
 // goroutine of the pool is left unless handlers were abandoned; then all are gone
 // when the last of these returns. A second call returns ErrRunning.
 func (p *Pool[T]) Run(ctx context.Context) error {
-	p.mu.Lock()
-	if p.started {
-		p.mu.Unlock()
-		return ErrRunning
-	}
-	p.started = true
 	receiving, ended := context.WithCancel(ctx)
 	defer ended()
-	p.ended = ended
-	p.base = context.WithoutCancel(ctx) // handlers outlive ctx
-	p.stop, p.kill = context.WithCancelCause(p.base)
+	if err := p.open(ctx, ended); err != nil {
+		return err
+	}
 	defer p.kill(ErrStopping)
-	p.mu.Unlock()
-
 	if p.o.Scale != nil {
 		p.resize(receiving, 0, p.o.Scale.Min)
 		p.working.Go(func() { p.scale(receiving) })
@@ -153,6 +161,45 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return errors.Join(p.broken, err)
+}
+
+// Drain handles what the queue has to deliver now, and what comes meanwhile, one
+// message or batch after the other in the calling goroutine, until there is
+// nothing left that can be delivered. What failed is hidden for its backoff, and
+// waits for another Drain or pool. It returns the context's error if that ended
+// first, or that of a receive. As with Run, a pool does this once.
+//
+// For programs that run now and then, and for tests.
+func (p *Pool[T]) Drain(ctx context.Context) error {
+	if err := p.open(ctx, func() {}); err != nil {
+		return err
+	}
+	defer p.kill(ErrStopping)
+	l := newLease(p, func() {})
+	defer p.retire(l)
+	l.settleIn()
+	for {
+		if err := p.o.Limiter.Wait(ctx); err != nil {
+			return err
+		}
+		if ok, err := p.take(ctx, l, dabchick.Immediately); !ok {
+			return err
+		}
+		p.do(l)
+	}
+}
+
+// open makes the pool ready for work, once.
+func (p *Pool[T]) open(ctx context.Context, ended func()) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.started {
+		return ErrRunning
+	}
+	p.started, p.ended = true, ended
+	p.base = context.WithoutCancel(ctx) // handlers outlive ctx
+	p.stop, p.kill = context.WithCancelCause(p.base)
+	return nil
 }
 
 // start adds a worker.
@@ -180,22 +227,23 @@ func (p *Pool[T]) run(receiving context.Context, l *lease[T]) {
 // work receives and handles one message after the other. An idle worker is a
 // receive that waits, so nothing is claimed that cannot be started at once.
 func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
+	l.settleIn()
 	for n := 0; ; {
 		err := p.o.Limiter.Wait(receiving)
-		var m dabchick.Message[T]
+		var ok bool
 		if err == nil {
-			m, err = p.queue.Receive(receiving)
+			ok, err = p.take(receiving, l, dabchick.Forever)
 		}
 		switch {
-		case err == nil:
+		case ok:
 			n = 0
-			p.do(l, m)
+			p.do(l)
 		case receiving.Err() != nil:
 			return
 		case errors.Is(err, dabchick.ErrClosed):
 			p.fail(err)
 			return
-		default: // of a backend or the limiter, say
+		case err != nil: // of a backend or the limiter, say
 			n++
 			p.log.Error("receive failed", "error", err, "failures", n)
 			if pause(receiving, p.o.Backoff(n)) != nil {
@@ -203,6 +251,24 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 			}
 		}
 	}
+}
+
+// takeOne receives a message.
+func (p *Pool[T]) takeOne(receiving context.Context, l *lease[T], wait time.Duration) (bool, error) {
+	if wait == dabchick.Forever {
+		m, err := p.queue.Receive(receiving)
+		if err != nil {
+			return false, err
+		}
+		l.begin(m)
+		return true, nil
+	}
+	ms, err := p.queue.ReceiveBatch(receiving, dabchick.ReceiveOptions{Max: 1, Wait: wait})
+	if err != nil || len(ms) == 0 {
+		return false, err
+	}
+	l.begin(ms...)
+	return true, nil
 }
 
 // retire keeps the figures of a worker that ends.
@@ -226,19 +292,19 @@ func (p *Pool[T]) fail(err error) {
 	p.ended()
 }
 
-// do handles one message and carries out the verdict, however the handler ends.
-func (p *Pool[T]) do(l *lease[T], m dabchick.Message[T]) {
-	ctx := l.begin(m)
+// do lets the handler work, and carries out the verdict, however it ends.
+func (p *Pool[T]) do(l *lease[T]) {
 	verdict := error(errGoexit)
 	defer func() {
 		if v := recover(); v != nil {
 			verdict = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 		if took, held := l.end(); held {
-			l.count(p.settle(m, verdict), verdict, took)
+			p.settle(l, verdict, took)
 		}
 	}()
-	verdict = p.handle(ctx, m)
+	l.tellBegan()
+	verdict = p.handle(l.ctx, l.messages)
 }
 
 // wind waits for the handlers that run, in the steps that Run tells of.
@@ -263,9 +329,16 @@ func (p *Pool[T]) wind() error {
 	p.mu.Unlock()
 	var e AbandonedError
 	for _, l := range left {
-		if m, ok := l.abandon(); ok {
-			e.Messages = append(e.Messages, m.ID)
-			p.giveBack(m)
+		ms, took := l.abandon()
+		if len(ms) == 0 {
+			continue
+		}
+		p.giveBack(ms)
+		took /= time.Duration(len(ms))
+		for i := range ms {
+			e.Messages = append(e.Messages, ms[i].ID)
+			l.count(Abandoned, nil, took)
+			p.report(&ms[i], Event{Kind: Ended, Outcome: Abandoned, Took: took})
 		}
 	}
 	if len(e.Messages) == 0 {
@@ -304,5 +377,5 @@ type AbandonedError struct {
 }
 
 func (e *AbandonedError) Error() string {
-	return fmt.Sprintf("worker: %d handlers abandoned, of messages %v", len(e.Messages), e.Messages)
+	return fmt.Sprintf("worker: handlers of %d messages abandoned: %v", len(e.Messages), e.Messages)
 }

@@ -51,6 +51,10 @@ func run(t *testing.T, q worker.Queue[string], h handler, o worker.Options) *run
 	t.Helper()
 	p, err := worker.New(q, h, o)
 	require.NoError(t, err)
+	return runPool(p)
+}
+
+func runPool(p *worker.Pool[string]) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Pool: p, began: time.Now(), cancel: cancel, result: make(chan error, 1)}
 	go func() { r.result <- p.Run(ctx) }()
