@@ -63,6 +63,7 @@ func TestBatchWaitsToBeFullButNoLonger(t *testing.T) {
 			time.Sleep(4 * time.Second) // beyond the visibility timeout
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Equal(t, []string{"0 1 2 after 8s", "3 4 after 22s"}, got)
 		require.NoError(t, r.stop())
 	})
@@ -100,6 +101,7 @@ func TestBatchThatIsLostWhileItFillsIsNotHandled(t *testing.T) {
 		_, err := q.Purge(t.Context())
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Equal(t, []string{"lease lost"}, events)
 		require.NoError(t, r.stop())
 	})
@@ -219,6 +221,7 @@ func TestEventsTellTheLifeOfAMessage(t *testing.T) {
 		require.NoError(t, err)
 		r := runPool(p)
 		time.Sleep(26 * time.Second)
+		synctest.Wait()
 		require.NoError(t, r.stop())
 		require.Equal(t, []string{
 			"0s began #1 took 0s: outcome 0 <nil>",
