@@ -98,13 +98,13 @@ func goPictures() (pictures []string, err error) {
 	return pictures, nil
 }
 
-// upload puts pictures into a folder as people would: a few now and then, and
-// the second half all at once.
+// upload puts pictures into a folder as people would: a few now and then, half of
+// them all at once, and then a few again.
 func upload(ctx context.Context, pictures []string, dir string) error {
 	for i, path := range pictures {
-		if i < len(pictures)/2 {
+		if surge := i*3 >= len(pictures) && i*6 < len(pictures)*5; !surge {
 			select {
-			case <-time.After(150 * time.Millisecond):
+			case <-time.After(300 * time.Millisecond):
 			case <-ctx.Done():
 				return nil
 			}

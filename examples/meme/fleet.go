@@ -11,115 +11,126 @@ import (
 	"time"
 
 	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/worker"
 )
 
 const (
-	maxReceives = 6 // a job whose workers keep dying is given up after so many
+	maxReceives = 6 // a job whose workers keep crashing is given up after so many
 	maxFailures = 3 // and one that cannot be done, after so many
 	restart     = 300 * time.Millisecond
 )
 
-// A fleet is workers that take jobs from a queue and put memes into a folder.
-// Each worker is a goroutine; one that dies is replaced.
+// A fleet is a pool of workers that take jobs from a queue and put memes into a
+// folder. Their number follows the backlog. Some crash, on purpose.
 type fleet struct {
 	jobs    *dabchick.Queue[Job]
-	dir     string // where memes go
-	workers int
-	crash   float64       // chance that a worker dies in the middle of a job
+	dir     string        // where memes go
+	workers int           // at most
+	timeout time.Duration // of the jobs
+	crash   float64       // chance that a worker crashes in the middle of a job
 	seed    uint64        // of the crashes
 	pace    time.Duration // how long a job takes at least
 	view    view
 	log     *ledger
+
+	mu    sync.Mutex
+	seats []bool // which lines of the view are taken
 }
 
-// run works until ctx ends, and returns when all workers have finished what
-// they had in hand.
-func (f *fleet) run(ctx context.Context) {
-	var wg sync.WaitGroup
+// pool returns the fleet's workers, ready to run.
+func (f *fleet) pool() (*worker.Pool[Job], error) {
+	f.seats = make([]bool, f.workers)
 	for n := range f.workers {
-		wg.Go(func() { f.supervise(ctx, n+1) })
+		f.view.worker(n+1, "")
 	}
-	wg.Wait()
+	return worker.New(f.jobs, f.handle, worker.Options{
+		Workers: f.workers,
+		Scale: &worker.Scale{
+			Min: 1, Wait: 1500 * time.Millisecond, Every: 100 * time.Millisecond, CoolDown: time.Second,
+			OnChange: func(c worker.Change) {
+				f.view.say("%d workers instead of %d, for %d waiting jobs", c.To, c.From, c.Visible)
+			},
+		},
+		Renew:    1, // a job is short: a worker that has it for longer hangs
+		MaxLease: f.timeout,
+		Backoff:  func(int) time.Duration { return restart },
+		OnEvent:  f.observe,
+	})
 }
 
-// supervise keeps one place in the fleet filled.
-func (f *fleet) supervise(ctx context.Context, n int) {
-	for ctx.Err() == nil {
-		finished := make(chan bool, 1)
-		go func() {
-			ok := false
-			defer func() { finished <- ok }() // also when the worker dies
-			f.work(ctx, n)
-			ok = true
-		}()
-		if <-finished {
-			return
-		}
-		f.view.worker(n, "died; a new one comes")
-		select {
-		case <-time.After(restart):
-		case <-ctx.Done():
-		}
+// observe tells what has become of jobs that were not done.
+func (f *fleet) observe(e worker.Event) {
+	if e.Kind == worker.Ended && e.Outcome == worker.Lost && e.Err == nil {
+		f.view.say("a job was done too late, and will be done again")
 	}
 }
 
-// work is the life of a worker: take a job, do it, say what became of it.
-func (f *fleet) work(ctx context.Context, n int) {
-	f.view.worker(n, "waits for a job")
-	for m, err := range f.jobs.Messages(ctx) {
-		if err != nil {
-			return // told to stop
-		}
-		name := filepath.Base(m.Body.Picture)
-		f.view.worker(n, fmt.Sprintf("%s, attempt %d", name, m.Receives))
-		if m.Receives > 1 {
-			f.log.again(name)
-		}
-		// What is in hand is finished, also when ctx ends meanwhile.
-		if err := f.do(m, n, name); err != nil {
-			f.giveBack(m, name, err)
-		} else if err := m.Delete(ctx); err != nil {
-			f.view.say("%s was done too late, and will be done again: %v", name, err)
-		} else {
-			f.log.done(name, n, m.Receives)
-		}
-		f.view.worker(n, "waits for a job")
+// handle is the life of a job in the hands of a worker. What it returns, the pool
+// carries out; a worker that crashes returns nothing, and the pool knows.
+func (f *fleet) handle(ctx context.Context, m dabchick.Message[Job]) error {
+	n := f.sit()
+	defer f.stand(n)
+	name := filepath.Base(m.Body.Picture)
+	f.view.worker(n, fmt.Sprintf("%s, attempt %d", name, m.Receives))
+	if m.Receives > 1 {
+		f.log.again(name)
 	}
+	err := f.do(ctx, m, n, name)
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err // the path is in the job
+	}
+	switch {
+	case err == nil:
+		f.log.done(name, n, m.Receives)
+	case errors.Is(err, worker.ErrLeaseLost):
+	case m.Receives >= maxFailures:
+		f.view.say("%s failed %d times, and is given up: %v", name, m.Receives, err)
+		return worker.DeadLetter(err)
+	default:
+		f.view.say("%s failed, and goes back: %v", name, err)
+	}
+	return err
 }
 
 // do makes and stores the meme of a job, if the worker lives that long.
-func (f *fleet) do(m dabchick.Message[Job], n int, name string) error {
+func (f *fleet) do(ctx context.Context, m dabchick.Message[Job], n int, name string) error {
 	meme, err := makeMeme(m.Body)
 	if err != nil {
 		return err
 	}
 	time.Sleep(f.pace / 2)
-	if crashes(f.seed, name, m.Receives, f.crash) {
-		f.log.crashed(name, n)
-		runtime.Goexit() // the message is not settled: nobody is left to do that
+	switch crashes(f.seed, name, m.Receives, f.crash) {
+	case dies:
+		f.log.crashed(name, n, "died")
+		runtime.Goexit() // with nobody left to say what became of the job
+	case hangs:
+		f.log.crashed(name, n, "hangs")
+		<-ctx.Done() // until the job's visibility timeout has ended
+		return context.Cause(ctx)
 	}
 	time.Sleep(f.pace / 2)
 	return store(filepath.Join(f.dir, memeName(name)), meme)
 }
 
-// giveBack returns a job that failed to the queue, or, when it has failed often
-// enough, gives it up with the reason.
-func (f *fleet) giveBack(m dabchick.Message[Job], name string, cause error) {
-	var pathErr *os.PathError
-	if errors.As(cause, &pathErr) {
-		cause = pathErr.Err // the path is in the job
+// sit returns the number of a free line in the view, from 1.
+func (f *fleet) sit() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, taken := range f.seats {
+		if !taken {
+			f.seats[i] = true
+			return i + 1
+		}
 	}
-	var err error
-	if m.Receives < maxFailures {
-		f.view.say("%s failed, and goes back: %v", name, cause)
-		err = m.Release(context.Background())
-	} else {
-		f.view.say("%s failed %d times, and is given up: %v", name, m.Receives, cause)
-		err = m.DeadLetter(context.Background(), cause.Error())
-	}
-	if err != nil {
-		f.view.say("%s: %v", name, err)
-	}
+	panic("more workers than the fleet has")
+}
+
+func (f *fleet) stand(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seats[n-1] = false
+	f.view.worker(n, "")
 }
 
 // memeName keeps the whole name of a picture: two may differ in the ending only.

@@ -71,11 +71,26 @@ func newJob(seed uint64, picture, name string) Job {
 	}
 }
 
-// crashes says whether the worker dies in this attempt at a job. It depends on
-// nothing but the seed, the picture and the attempt, so a run can be repeated.
-func crashes(seed uint64, name string, attempt int, chance float64) bool {
+// A fate is what happens to a worker in the middle of a job.
+type fate int
+
+const (
+	lives fate = iota
+	dies
+	hangs
+)
+
+// crashes says how a worker fares in this attempt at a job. It depends on nothing
+// but the seed, the picture and the attempt, so a run can be repeated.
+func crashes(seed uint64, name string, attempt int, chance float64) fate {
 	r := rand.New(rand.NewPCG(seed+uint64(attempt), hash(name)^0x9e3779b97f4a7c15))
-	return r.Float64() < chance
+	switch x := r.Float64(); {
+	case x < chance*2/3:
+		return dies
+	case x < chance:
+		return hangs
+	}
+	return lives
 }
 
 func hash(s string) uint64 {

@@ -13,7 +13,7 @@ type ledger struct {
 	began   time.Time
 	sent    int
 	results []result // one for each job that was done, in order
-	deaths  []time.Duration
+	crashes []time.Duration
 	repeats int
 	samples []sample
 }
@@ -29,6 +29,7 @@ type result struct {
 type sample struct {
 	at                              time.Duration
 	visible, inFlight, done, buried int
+	workers                         int
 }
 
 func newLedger(v view) *ledger { return &ledger{view: v, began: time.Now()} }
@@ -54,15 +55,15 @@ func (l *ledger) again(name string) {
 	l.view.say("%s came up again", name)
 }
 
-func (l *ledger) crashed(name string, worker int) {
+func (l *ledger) crashed(name string, worker int, how string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deaths = append(l.deaths, time.Since(l.began))
-	l.view.say("worker %d died in the middle of %s", worker, name)
+	l.crashes = append(l.crashes, time.Since(l.began))
+	l.view.say("worker %d %s in the middle of %s", worker, how, name)
 }
 
-func (l *ledger) sample(visible, inFlight, buried int) {
+func (l *ledger) sample(visible, inFlight, buried, workers int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.samples = append(l.samples, sample{time.Since(l.began), visible, inFlight, len(l.results), buried})
+	l.samples = append(l.samples, sample{time.Since(l.began), visible, inFlight, len(l.results), buried, workers})
 }

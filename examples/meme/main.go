@@ -3,10 +3,11 @@
 //
 // A folder is the bucket. Every picture that arrives in it becomes a job on a
 // queue; a fleet of workers takes jobs, draws words onto the pictures and stores
-// the memes. Some workers die in the middle of a job, on purpose. Their jobs come
-// up again when the visibility timeout has passed, and another worker does them.
-// What cannot be done ends in the dead-letter queue, with the reason. In the end
-// every job is accounted for.
+// the memes. There are as many workers as the backlog needs. Some crash in the
+// middle of a job, on purpose: the jobs of those that die come up again at once, of
+// those that hang when the visibility timeout has passed, and another worker does
+// them. What cannot be done ends in the dead-letter queue, with the reason. In the
+// end every job is accounted for.
 package main
 
 import (
@@ -74,9 +75,9 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	f.StringVar(&c.in, "in", "", "`folder` with JPEG, PNG or GIF files, which is the bucket; by default, copies of the pictures that come with Go")
 	f.BoolVar(&c.watch, "watch", false, "with -in: wait for more pictures until Ctrl-C, rather than end when all are done")
 	f.StringVar(&c.out, "out", filepath.Join("out", "meme"), "`folder` for results; each run makes one of its own there")
-	f.IntVar(&c.workers, "workers", 4, "number of workers, 1 to 64")
-	f.Float64Var(&c.crash, "crash", 0.2, "chance that a worker dies in the middle of a job, 0 to 0.9")
-	f.DurationVar(&c.timeout, "timeout", 2*time.Second, "visibility timeout: when the job of a dead worker comes up again, 100ms to 1h")
+	f.IntVar(&c.workers, "workers", 8, "the most workers, 1 to 64; their number follows the backlog")
+	f.Float64Var(&c.crash, "crash", 0.2, "chance that a worker crashes in the middle of a job, 0 to 0.9: two of three die, one hangs")
+	f.DurationVar(&c.timeout, "timeout", 2*time.Second, "visibility timeout: when the job of a worker that hangs comes up again, 100ms to 1h")
 	f.DurationVar(&c.pace, "pace", 600*time.Millisecond, "how long a job takes at least, so that there is something to see; less than half of -timeout")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of texts and crashes")
 	f.IntVar(&c.limit, "limit", 0, "without -in: the most pictures to take; 0 for all")
@@ -154,13 +155,18 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	log := newLedger(v)
-	s := site{jobs: jobs, dead: dead, log: log, bucket: &b, seed: c.seed, watch: c.watch}
 	f := fleet{
-		jobs: jobs, dir: memes, workers: c.workers, crash: c.crash, seed: c.seed,
+		jobs: jobs, dir: memes, workers: c.workers, timeout: c.timeout, crash: c.crash, seed: c.seed,
 		pace: c.pace, view: v, log: log,
 	}
+	pool, err := f.pool()
+	if err != nil {
+		return nil, err
+	}
+	s := site{jobs: jobs, dead: dead, log: log, bucket: &b, seed: c.seed, watch: c.watch, workers: func() int { return pool.Stats().Workers }}
 	var wg sync.WaitGroup
-	wg.Go(func() { f.run(ctx) })
+	worked := make(chan error, 1)
+	wg.Go(func() { worked <- pool.Run(ctx) })
 	wg.Go(func() { s.watchQueue(ctx) })
 	uploaded := make(chan error, 1)
 	wg.Go(func() { uploaded <- upload(ctx, pictures, b.dir) })
@@ -168,7 +174,7 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 	err = s.takeUploads(ctx, uploaded)
 	stop()
 	wg.Wait()
-	if err != nil {
+	if err = errors.Join(err, <-worked); err != nil {
 		return nil, err
 	}
 	return newReport(dir, memes, jobs, dead, log)

@@ -132,8 +132,9 @@ func TestCrashingWorkersLoseNoJob(t *testing.T) {
 		require.Equal(t, 12, len(r.results)+len(r.buried))
 		require.Zero(t, r.left)
 		require.Zero(t, r.lost())
-		require.Greater(t, r.deaths, 5)
-		require.Equal(t, r.deaths-len(r.buried), r.repeats, "each job whose worker died came up again, until it was given up")
+		require.Greater(t, r.crashes, 5)
+		require.Equal(t, r.crashes-len(r.buried), r.repeats, "each job whose worker crashed came up again, until it was given up")
+		require.Equal(t, 3, r.most)
 		for _, b := range r.buried {
 			require.Equal(t, maxReceives, b.receives)
 			require.Contains(t, b.reason, "received 6 times")

@@ -16,7 +16,8 @@ type report struct {
 	buried  []burial
 	left    int // still in the queue, after an interrupt
 	repeats int // jobs that came up again
-	deaths  int
+	crashes int
+	most    int // workers at a time
 	files   []string
 }
 
@@ -35,8 +36,12 @@ func newReport(dir, memes string, jobs, dead *dabchick.Queue[Job], log *ledger) 
 	}
 	log.mu.Lock()
 	defer log.mu.Unlock()
+	most := 0
+	for _, s := range log.samples {
+		most = max(most, s.workers)
+	}
 	r := &report{
-		sent: log.sent, results: log.results, repeats: log.repeats, deaths: len(log.deaths),
+		sent: log.sent, results: log.results, repeats: log.repeats, crashes: len(log.crashes), most: most,
 		left: left.Visible + left.InFlight + left.Delayed,
 	}
 	for {
@@ -55,7 +60,7 @@ func newReport(dir, memes string, jobs, dead *dabchick.Queue[Job], log *ledger) 
 		r.files = append(r.files, path)
 	}
 	path := filepath.Join(dir, "plot.png")
-	if err := plotRun(path, log.samples, log.deaths); err != nil {
+	if err := plotRun(path, log.samples, log.crashes); err != nil {
 		return nil, fmt.Errorf("plot: %w", err)
 	}
 	r.files = append(r.files, path)
@@ -68,7 +73,7 @@ func (r *report) lost() int { return r.sent - len(r.results) - len(r.buried) - r
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d pictures: %d memes, %d given up, %d left, %d unaccounted for\n",
 		r.sent, len(r.results), len(r.buried), r.left, r.lost())
-	fmt.Fprintf(w, "%d workers died in the middle of a job; jobs came up again %d times\n", r.deaths, r.repeats)
+	fmt.Fprintf(w, "%d crashes in the middle of a job; jobs came up again %d times; up to %d workers at a time\n", r.crashes, r.repeats, r.most)
 	for _, b := range r.buried {
 		fmt.Fprintf(w, "  given up after %d attempts: %s: %s\n", b.receives, b.name, b.reason)
 	}

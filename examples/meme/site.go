@@ -17,6 +17,7 @@ type site struct {
 	bucket     *bucket
 	seed       uint64
 	watch      bool
+	workers    func() int // how many there are
 }
 
 // takeUploads sends a job for each picture that arrives, until uploaded has told
@@ -79,7 +80,7 @@ func (s *site) watchQueue(ctx context.Context) {
 		here, err := s.jobs.Stats(ctx)
 		there, err2 := s.dead.Stats(ctx)
 		if err == nil && err2 == nil {
-			s.log.sample(here.Visible, here.InFlight, there.Visible)
+			s.log.sample(here.Visible, here.InFlight, there.Visible, s.workers())
 		}
 		select {
 		case <-tick.C:

@@ -21,6 +21,9 @@ type Panel struct {
 	Log         bool    // the vertical axis is logarithmic, from Min to Max
 	Min, Max    float64 // of the vertical axis; 0 leaves Max to the lines
 	Lines       []Line
+	Marks       []time.Duration // instants at which something happened
+	MarkName    string
+	LegendLeft  bool // where the lines leave room for it
 }
 
 // A Line is a value over time.
@@ -73,19 +76,24 @@ func (p *Panel) plot(over time.Duration) (*plot.Plot, error) {
 	if p.Max > 0 {
 		d.Y.Max = p.Max
 	}
-	var ticks []plot.Tick
 	const parts = 6
-	for i := range parts + 1 {
-		at := over.Seconds() * float64(i) / parts
-		ticks = append(ticks, plot.Tick{Value: at, Label: fmt.Sprint(at)})
+	if over%(parts*time.Second) == 0 {
+		var ticks []plot.Tick
+		for i := range parts + 1 {
+			at := over.Seconds() * float64(i) / parts
+			ticks = append(ticks, plot.Tick{Value: at, Label: fmt.Sprint(at)})
+		}
+		d.X.Tick.Marker = plot.ConstantTicks(ticks)
 	}
-	d.X.Tick.Marker = plot.ConstantTicks(ticks)
 	if p.Log {
 		d.Y.Scale = plot.LogScale{}
 		d.Y.Tick.Marker = plot.LogTicks{Prec: -1}
 	}
 	d.Legend.Top = true
 	d.Legend.XOffs = -vg.Points(6)
+	if p.LegendLeft {
+		d.Legend.Left, d.Legend.XOffs = true, vg.Points(6)
+	}
 	d.Add(plotter.NewGrid())
 	for i, l := range p.Lines {
 		points := make(plotter.XYs, len(l.Points))
@@ -105,6 +113,19 @@ func (p *Panel) plot(over time.Duration) (*plot.Plot, error) {
 		}
 		d.Add(line)
 		d.Legend.Add(l.Name, line)
+	}
+	if len(p.Marks) > 0 {
+		points := make(plotter.XYs, len(p.Marks))
+		for i, at := range p.Marks {
+			points[i] = plotter.XY{X: at.Seconds(), Y: p.Min}
+		}
+		marks, err := plotter.NewScatter(points)
+		if err != nil {
+			return nil, err
+		}
+		marks.GlyphStyle = draw.GlyphStyle{Color: color.RGBA{160, 30, 30, 255}, Radius: vg.Points(5), Shape: draw.CrossGlyph{}}
+		d.Add(marks)
+		d.Legend.Add(p.MarkName, marks)
 	}
 	return d, nil
 }
