@@ -17,10 +17,12 @@ import (
 type lease[T any] struct {
 	pool      *Pool[T]
 	timer     *time.Timer
-	stuck     *time.Timer // nil without Options.StuckAfter
-	goroutine []byte      // the worker's, for its stack
-	quit      func()      // ends the worker when it is idle
-	leaving   bool        // quit was called to have fewer workers; guarded by the pool's mu
+	stuck     *time.Timer     // nil without Options.StuckAfter
+	goroutine []byte          // the worker's, for its stack
+	stop      context.Context // the pool's, for this worker alone: a parent shared by all is a lock shared by all
+	release   func()          // of stop, when the worker has ended
+	quit      func()          // ends the worker when it is idle
+	leaving   bool            // quit was called to have fewer workers; guarded by the pool's mu
 
 	renewing sync.Mutex // held during a renewal and what is told of it; taken before mu
 
@@ -37,7 +39,8 @@ type lease[T any] struct {
 }
 
 func newLease[T any](p *Pool[T], quit func()) *lease[T] {
-	l := &lease[T]{pool: p, quit: quit}
+	stop, release := context.WithCancel(p.stop)
+	l := &lease[T]{pool: p, stop: stop, release: release, quit: quit}
 	l.timer = time.AfterFunc(time.Hour, l.renew)
 	l.timer.Stop()
 	if p.o.StuckAfter > 0 {
@@ -65,7 +68,7 @@ func (l *lease[T]) begin(ms ...dabchick.Message[T]) {
 	defer l.mu.Unlock()
 	l.held, l.messages, l.receipts = true, l.messages[:0], l.receipts[:0]
 	l.add(ms)
-	l.ctx, l.cancel = context.WithCancelCause(l.pool.stop)
+	l.ctx, l.cancel = context.WithCancelCause(l.stop)
 	l.began = time.Now()
 	l.deadline = ms[0].VisibleAt()
 	l.timeout = l.deadline.Sub(l.began)

@@ -276,6 +276,7 @@ func (p *Pool[T]) retire(l *lease[T]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.quit()
+	l.release()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.retired.add(&l.stats)
