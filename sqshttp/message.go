@@ -1,0 +1,354 @@
+package sqshttp
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// ids is what a group, a deduplication id or an attempt id may be made of.
+var ids = regexp.MustCompile("^[A-Za-z0-9!-/:-@\\[-`{-~]{1,128}$")
+
+// legal says whether a text has only characters that a message may have: those of
+// XML 1.0.
+func legal(text string) bool {
+	if !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
+			return false
+		}
+	}
+	return true
+}
+
+// quoted makes a value from a client fit for a message: short, and without control
+// characters.
+func quoted(text string) string {
+	if len(text) > 100 {
+		text = text[:100] + "..."
+	}
+	q := strconv.QuoteToGraphic(strings.ToValidUTF8(text, "?"))
+	return q[1 : len(q)-1]
+}
+
+// outgoing checks a message against the rules, and returns it as the queue takes
+// it. max is the queue's limit on its size.
+func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, err error) {
+	if m.MessageBody == nil || *m.MessageBody == "" {
+		return "", o, missing("MessageBody")
+	}
+	body = *m.MessageBody
+	if !legal(body) {
+		return "", o, invalidMessageContents.because("Invalid characters found. Valid unicode characters are " +
+			"#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
+	}
+	if o.Attributes, err = m.MessageAttributes.native(); err != nil {
+		return "", o, err
+	}
+	if n := m.size(); n > set.maxSize {
+		return "", o, invalidParameterValue.because("One or more parameters are invalid. "+
+			"Reason: Message must be shorter than %d bytes.", set.maxSize)
+	}
+	for name, v := range m.MessageSystemAttributes {
+		switch {
+		case name != "AWSTraceHeader":
+			return "", o, invalidParameterValue.because("Message system attribute name '%s' is invalid.", quoted(name))
+		case v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" || !legal(*v.StringValue):
+			return "", o, invalidParameterValue.because("The message system attribute 'AWSTraceHeader' must be a String that is not empty.")
+		}
+		o.TraceHeader = *v.StringValue
+	}
+	if d := m.DelaySeconds; d != nil {
+		switch {
+		case *d < 0 || *d > 900:
+			return "", o, badValue("DelaySeconds", *d, "DelaySeconds must be >= 0 and <= 900.")
+		case set.fifo && *d > 0:
+			return "", o, badValue("DelaySeconds", *d, "The request include parameter that is not valid for this queue type.")
+		case !set.fifo:
+			o.Delay = orImmediately(time.Duration(*d) * time.Second)
+		}
+	}
+	if o.Group, err = optionalID("MessageGroupId", m.MessageGroupId); err != nil {
+		return "", o, err
+	}
+	if o.DedupID, err = optionalID("MessageDeduplicationId", m.MessageDeduplicationId); err != nil {
+		return "", o, err
+	}
+	switch {
+	case set.fifo && o.Group == "":
+		return "", o, missing("MessageGroupId")
+	case !set.fifo && o.DedupID != "":
+		return "", o, badValue("MessageDeduplicationId", o.DedupID, "The request includes a parameter that is not valid for this queue type.")
+	case set.fifo && o.DedupID == "" && !set.contentKey:
+		return "", o, invalidParameterValue.because("The queue should either have ContentBasedDeduplication enabled or " +
+			"MessageDeduplicationId provided explicitly")
+	case set.fifo && o.DedupID == "":
+		o.DedupID = dabchick.ContentKey(body)
+	}
+	return body, o, nil
+}
+
+func optionalID(parameter string, id *string) (string, error) {
+	if id == nil {
+		return "", nil
+	}
+	if !ids.MatchString(*id) {
+		return "", badValue(parameter, quoted(*id), parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+	}
+	return *id, nil
+}
+
+// size is what counts for the limits: the body and the attributes.
+func (m *sending) size() int {
+	n := 0
+	if m.MessageBody != nil {
+		n = len(*m.MessageBody)
+	}
+	for name, v := range m.MessageAttributes {
+		n += len(name) + len(v.DataType) + len(v.BinaryValue)
+		if v.StringValue != nil {
+			n += len(*v.StringValue)
+		}
+	}
+	return n
+}
+
+var attributeName = regexp.MustCompile(`^[\p{L}\p{N}_.-]{1,256}$`)
+
+// native checks message attributes, and returns them as the queue takes them.
+func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
+	if len(a) > 10 {
+		return nil, invalidParameterValue.because("Number of message attributes [%d] exceeds the allowed maximum [10].", len(a))
+	}
+	if len(a) == 0 {
+		return nil, nil
+	}
+	native := map[string]dabchick.Attribute{}
+	for _, name := range sortedKeys(a) {
+		v := a[name]
+		if why := badAttributeName(name); why != "" {
+			return nil, invalidParameterValue.because("Message attribute name '%s' is invalid. %s", quoted(name), why)
+		}
+		bad := func(why string) error {
+			return invalidParameterValue.because("The message attribute '%s' %s", quoted(name), why)
+		}
+		base, _, _ := strings.Cut(v.DataType, ".")
+		switch {
+		case v.DataType == "":
+			return nil, bad("must contain a non-empty message attribute type.")
+		case len(v.DataType) > 256 || !legal(v.DataType):
+			return nil, bad("has a type that is too long, or has characters that are not allowed.")
+		case len(v.StringListValues)+len(v.BinaryListValues) > 0:
+			return nil, bad("has list values, which are not supported.")
+		case base == "Binary":
+			if len(v.BinaryValue) == 0 || v.StringValue != nil {
+				return nil, bad("must contain a non-empty message attribute value of type Binary.")
+			}
+			native[name] = dabchick.Attribute{Type: v.DataType, Data: v.BinaryValue}
+			continue
+		case base != "String" && base != "Number":
+			return nil, bad("has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.")
+		case v.StringValue == nil || *v.StringValue == "" || len(v.BinaryValue) > 0:
+			return nil, bad("must contain a non-empty message attribute value of type " + base + ".")
+		case !legal(*v.StringValue):
+			return nil, bad("has characters that are not allowed.")
+		case base == "Number" && !isNumber(*v.StringValue):
+			return nil, bad("has a value that is not a number of at most 38 digits from 10^-128 to 10^126.")
+		}
+		native[name] = dabchick.Attribute{Type: v.DataType, Text: *v.StringValue}
+	}
+	return native, nil
+}
+
+func badAttributeName(name string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case !attributeName.MatchString(name):
+		return "It can have 1 to 256 letters, digits, underscores, hyphens and periods."
+	case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
+		return "It must not begin or end with a period, nor have two together."
+	case strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon."):
+		return "It must not begin with a reserved prefix."
+	}
+	return ""
+}
+
+var number = regexp.MustCompile(`^[+-]?([0-9]{1,200})?(\.[0-9]{1,200})?([eE][+-]?[0-9]{1,4})?$`)
+
+// isNumber says whether a text is a number in SQS's range. It takes bounded time.
+func isNumber(text string) bool {
+	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
+	digits := strings.Trim(strings.NewReplacer(".", "", "+", "", "-", "").Replace(mantissa), "0")
+	if !number.MatchString(text) || !strings.ContainsAny(mantissa, "0123456789") || len(digits) > 38 {
+		return false
+	}
+	f, _, err := big.ParseFloat(text, 10, 128, big.ToNearestEven)
+	if err != nil {
+		return false
+	}
+	if f.Sign() == 0 {
+		return true
+	}
+	exponent := float64(f.MantExp(nil)) * 0.30103 // decimal, near enough at limits that are approximate
+	return exponent >= -128 && exponent <= 127
+}
+
+// digest returns the MD5 of attributes, as clients compute it, or "" of none.
+func (a attributeValues) digest() string {
+	if len(a) == 0 {
+		return ""
+	}
+	h := md5.New()
+	field := func(b []byte) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	for _, name := range sortedKeys(a) {
+		v := a[name]
+		field([]byte(name))
+		field([]byte(v.DataType))
+		if strings.HasPrefix(v.DataType, "Binary") {
+			h.Write([]byte{2})
+			field(v.BinaryValue)
+		} else {
+			h.Write([]byte{1})
+			if v.StringValue != nil {
+				field([]byte(*v.StringValue))
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func digest(text string) string {
+	sum := md5.Sum([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// sent returns the answer to a send.
+func (m *sending) sent(id dabchick.ID, fifo bool) sendOutput {
+	out := sendOutput{
+		MessageId: id.String(), MD5OfMessageBody: digest(*m.MessageBody),
+		MD5OfMessageAttributes:       m.MessageAttributes.digest(),
+		MD5OfMessageSystemAttributes: m.MessageSystemAttributes.digest(),
+	}
+	if fifo {
+		out.SequenceNumber = fmt.Sprintf("%020d", binary.BigEndian.Uint64(id[8:])&^(1<<63))
+	}
+	return out
+}
+
+// received returns a message as a receive shows it.
+func (s *Service) received(m *dabchick.Message[string], in *receiveInput) receivedMessage {
+	out := receivedMessage{
+		MessageId: m.ID.String(), MD5OfBody: digest(m.Body), Body: m.Body,
+		ReceiptHandle: wireHandle(m, in.ReceiveRequestAttemptId == nil),
+	}
+	wanted := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
+	for name, text := range s.systemAttributes(m) {
+		if text != "" && (slices.Contains(wanted, name) || slices.Contains(wanted, "All")) {
+			if out.Attributes == nil {
+				out.Attributes = map[string]string{}
+			}
+			out.Attributes[name] = text
+		}
+	}
+	for name, a := range m.Attributes() {
+		if !selected(name, in.MessageAttributeNames) {
+			continue
+		}
+		if out.MessageAttributes == nil {
+			out.MessageAttributes = attributeValues{}
+		}
+		v := attributeValue{DataType: a.Type}
+		if strings.HasPrefix(a.Type, "Binary") {
+			v.BinaryValue = a.Data
+		} else {
+			v.StringValue = &a.Text
+		}
+		out.MessageAttributes[name] = v
+	}
+	out.MD5OfMessageAttributes = out.MessageAttributes.digest()
+	return out
+}
+
+func (s *Service) systemAttributes(m *dabchick.Message[string]) map[string]string {
+	a := map[string]string{
+		"SenderId":                         s.o.Account,
+		"SentTimestamp":                    strconv.FormatInt(m.SentAt().UnixMilli(), 10),
+		"ApproximateReceiveCount":          strconv.Itoa(m.Receives),
+		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceivedAt().UnixMilli(), 10),
+		"AWSTraceHeader":                   m.TraceHeader(),
+		"MessageGroupId":                   m.Group(),
+		"MessageDeduplicationId":           m.DedupID(),
+		"SequenceNumber":                   m.SequenceNumber(),
+	}
+	if origin, ok := m.Origin(); ok {
+		a["DeadLetterQueueSourceArn"] = s.arn(origin.Queue)
+	}
+	return a
+}
+
+// selected says whether a receive asks for a message attribute.
+func selected(name string, wanted []string) bool {
+	for _, w := range wanted {
+		stem, any := strings.CutSuffix(w, ".*")
+		if w == "All" || w == "*" || w == ".*" || w == name || any && strings.HasPrefix(name, stem) {
+			return true
+		}
+	}
+	return false
+}
+
+// A handle on the wire is base64 of three marks, so that it begins as SQS's do, of
+// the second of the receive, and of the receipt. The second is not secret, nor does
+// it matter who changes it: it only shortens what the holder may do. It is 0 in a
+// receive that can be repeated, as that returns the same handles again.
+const handleMark = "\x01\x01\x01"
+
+func wireHandle(m *dabchick.Message[string], timed bool) string {
+	var at [8]byte
+	if timed {
+		binary.BigEndian.PutUint64(at[:], uint64(time.Now().Unix()))
+	}
+	return base64.StdEncoding.EncodeToString([]byte(handleMark + string(at[:]) + m.Receipt.String()))
+}
+
+// readHandle returns the receipt of a handle, and when it was given out, or the zero
+// Time if that is not known.
+func readHandle(q *dabchick.Queue[string], handle string) (r dabchick.Receipt, at time.Time, err error) {
+	if handle == "" {
+		return r, at, missing("ReceiptHandle")
+	}
+	invalid := receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", quoted(handle))
+	if len(handle) > 1024 {
+		return r, at, invalid
+	}
+	raw, err := base64.StdEncoding.DecodeString(handle)
+	text, ok := strings.CutPrefix(string(raw), handleMark)
+	if err != nil || !ok || len(text) < 8 {
+		return r, at, invalid
+	}
+	if r, err = q.ParseReceipt(text[8:]); err != nil {
+		return r, at, invalid
+	}
+	if n := binary.BigEndian.Uint64([]byte(text[:8])); n > 0 {
+		at = time.Unix(int64(n), 0)
+	}
+	return r, at, nil
+}

@@ -1,0 +1,287 @@
+package sqshttp
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// closed turns the error of a queue that was deleted meanwhile into SQS's.
+func (c *call) closed(err error) error {
+	if errors.Is(err, dabchick.ErrClosed) {
+		return c.noQueue()
+	}
+	return err
+}
+
+func sendMessage(c *call, in *sendInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	body, o, err := in.outgoing(set)
+	if err != nil {
+		return nil, err
+	}
+	id, err := q.q.SendWith(c.ctx, body, o)
+	if err != nil {
+		return nil, c.closed(err)
+	}
+	return in.sent(id, set.fifo), nil
+}
+
+// mostEntries is how many entries a batch may have.
+const mostEntries = 10
+
+var entryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+// checkBatch holds the ids of a batch's entries against the rules.
+func checkBatch[E any](what string, entries []E, id func(*E) string) error {
+	switch n := len(entries); {
+	case n == 0:
+		return emptyBatchRequest.because("There should be at least one %s in the request.", what)
+	case n > mostEntries:
+		return tooManyEntries.because("Maximum number of entries per request are %d. You have sent %d.", mostEntries, n)
+	}
+	seen := map[string]bool{}
+	for i := range entries {
+		if !entryID.MatchString(id(&entries[i])) {
+			return invalidBatchEntryID.because("A batch entry id can only contain alphanumeric characters, hyphens and underscores. " +
+				"It can be at most 80 letters long.")
+		}
+	}
+	for i := range entries {
+		x := id(&entries[i])
+		if seen[x] {
+			return idsNotDistinct.because("Id %s repeated.", x)
+		}
+		seen[x] = true
+	}
+	return nil
+}
+
+func failed(id string, err error) failedEntry {
+	e := asError(err)
+	return failedEntry{Id: id, SenderFault: e.Status < 500, Code: e.Code, Message: e.Message}
+}
+
+func sendMessageBatch(c *call, in *sendBatchInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch("SendMessageBatchRequestEntry", in.Entries, func(e *sendEntry) string { return e.Id }); err != nil {
+		return nil, err
+	}
+	size := 0
+	for i := range in.Entries {
+		size += in.Entries[i].size()
+	}
+	if size > mostBytes {
+		return nil, batchRequestTooLong.because("Batch requests cannot be longer than %d bytes. You have sent %d bytes.", mostBytes, size)
+	}
+	var out sendBatchOutput
+	var batch []dabchick.Outgoing[string]
+	var accepted []*sendEntry
+	for i := range in.Entries {
+		e := &in.Entries[i]
+		body, o, err := e.outgoing(set)
+		switch {
+		case err == nil:
+			batch = append(batch, dabchick.Outgoing[string]{Body: body, SendOptions: o})
+			accepted = append(accepted, e)
+		case set.fifo: // the whole call
+			if e.MessageGroupId == nil {
+				err = invalidParameterValue.because("The request must contain the parameter MessageGroupId.")
+			}
+			return nil, err
+		default:
+			out.Failed = append(out.Failed, failed(e.Id, err))
+		}
+	}
+	sent, err := q.q.SendBatch(c.ctx, batch)
+	refused, some := errors.AsType[*dabchick.BatchError](err)
+	if err != nil && !some {
+		return nil, c.closed(err)
+	}
+	for i, e := range accepted {
+		if some && len(refused.Failed) > 0 && refused.Failed[0].Index == i {
+			out.Failed = append(out.Failed, failed(e.Id, c.closed(refused.Failed[0].Err)))
+			refused.Failed = refused.Failed[1:]
+			continue
+		}
+		out.Successful = append(out.Successful, sentEntry{e.Id, e.sent(sent[i], set.fifo)})
+	}
+	return out, nil
+}
+
+func receiveMessage(c *call, in *receiveInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	o := dabchick.ReceiveOptions{Max: 1}
+	for _, p := range []struct {
+		name        string
+		value       *int
+		least, most int
+		set         func(n int)
+	}{
+		{"MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, func(n int) { o.Max = n }},
+		{"WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, func(n int) { o.Wait = orImmediately(time.Duration(n) * time.Second) }},
+		{"VisibilityTimeout", in.VisibilityTimeout, 0, 43_200, func(n int) { o.Visibility = orImmediately(time.Duration(n) * time.Second) }},
+	} {
+		if p.value == nil {
+			continue
+		}
+		if n := *p.value; n < p.least || n > p.most {
+			return nil, invalidParameterValue.because("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.",
+				n, p.name, p.least, p.most)
+		}
+		p.set(*p.value)
+	}
+	if o.AttemptID, err = optionalID("ReceiveRequestAttemptId", in.ReceiveRequestAttemptId); err != nil {
+		return nil, err
+	}
+	if o.AttemptID != "" && !set.fifo {
+		return nil, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
+	}
+	short := o.Wait == dabchick.Immediately || o.Wait == 0 && set.seconds[waitSeconds] == 0
+	ms, err := q.q.ReceiveBatch(c.ctx, o)
+	if err != nil {
+		return nil, c.closed(err)
+	}
+	if len(ms) == 0 && short && !set.fifo {
+		if stats, err := q.q.Stats(c.ctx); err == nil && stats.InFlight >= mostInFlight {
+			return nil, overLimit.because("Too many messages in flight: at most %d are allowed.", mostInFlight)
+		}
+	}
+	var out receiveOutput
+	for i := range ms {
+		out.Messages = append(out.Messages, c.s.received(&ms[i], in))
+	}
+	return out, nil
+}
+
+// mostHeld is how long a message may be in flight after its receive, extensions
+// included.
+const mostHeld = 12 * time.Hour
+
+func expiredHandle(parameter, handle string) error {
+	return badValue(parameter, quoted(handle), "The receipt handle has expired.")
+}
+
+// remove deletes a message.
+func remove(ctx context.Context, q *queue, fifo bool, handle string) error {
+	r, at, err := readHandle(q.q, handle)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() && time.Since(at) > mostHeld {
+		return expiredHandle("ReceiptHandle", handle)
+	}
+	switch err := q.q.Delete(ctx, r); {
+	case errors.Is(err, dabchick.ErrReceiptSuperseded) && !fifo:
+		return nil // as SQS may: somebody else has the message now, and keeps it
+	case errors.Is(err, dabchick.ErrReceiptSuperseded) || errors.Is(err, dabchick.ErrReceiptExpired):
+		return expiredHandle("ReceiptHandle", handle)
+	default:
+		return err
+	}
+}
+
+// change gives a message in flight another visibility timeout.
+func change(ctx context.Context, q *queue, fifo bool, handle string, seconds *int) error {
+	r, at, err := readHandle(q.q, handle)
+	switch {
+	case err != nil:
+		return err
+	case seconds == nil:
+		return missing("VisibilityTimeout")
+	case *seconds < 0 || *seconds > 43_200:
+		return badValue("VisibilityTimeout", *seconds, "VisibilityTimeout must be an integer between 0 and 43200.")
+	}
+	d := time.Duration(*seconds) * time.Second
+	if !at.IsZero() && time.Since(at)+d > mostHeld {
+		return badValue("VisibilityTimeout", *seconds, "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].")
+	}
+	switch err := q.q.ChangeVisibility(ctx, d, r); {
+	case errors.Is(err, dabchick.ErrReceiptExpired) || errors.Is(err, dabchick.ErrReceiptSuperseded):
+		if fifo {
+			return expiredHandle("ReceiptHandle", handle)
+		}
+		return nil
+	case errors.Is(err, dabchick.ErrMessageGone):
+		return gone{badValue("ReceiptHandle", quoted(handle), "Message does not exist or is not available for visibility timeout change.")}
+	default:
+		return err
+	}
+}
+
+// gone is what a change says of a message that is not there: a batch says it in
+// other words.
+type gone struct{ is *Error }
+
+func (g gone) Error() string { return g.is.Error() }
+func (g gone) Unwrap() error { return g.is }
+
+func deleteMessage(c *call, in *deleteInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err == nil {
+		err = remove(c.ctx, q, set.fifo, in.ReceiptHandle)
+	}
+	return nil, err
+}
+
+func deleteMessageBatch(c *call, in *deleteBatchInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch("DeleteMessageBatchRequestEntry", in.Entries, func(e *deleteEntry) string { return e.Id }); err != nil {
+		return nil, err
+	}
+	var out deleteBatchOutput
+	for _, e := range in.Entries {
+		if err := remove(c.ctx, q, set.fifo, e.ReceiptHandle); err != nil {
+			out.Failed = append(out.Failed, failed(e.Id, err))
+		} else {
+			out.Successful = append(out.Successful, doneEntry{e.Id})
+		}
+	}
+	return out, nil
+}
+
+func changeMessageVisibility(c *call, in *changeInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err == nil {
+		err = change(c.ctx, q, set.fifo, in.ReceiptHandle, in.VisibilityTimeout)
+	}
+	return nil, err
+}
+
+func changeMessageVisibilityBatch(c *call, in *changeBatchInput) (any, error) {
+	q, set, err := c.queue(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch("ChangeMessageVisibilityBatchRequestEntry", in.Entries, func(e *changeEntry) string { return e.Id }); err != nil {
+		return nil, err
+	}
+	var out changeBatchOutput
+	for _, e := range in.Entries {
+		err := change(c.ctx, q, set.fifo, e.ReceiptHandle, e.VisibilityTimeout)
+		if g, ok := errors.AsType[gone](err); ok {
+			err = receiptHandleIsInvalid.because("%s", g.is.Message)
+		}
+		if err != nil {
+			out.Failed = append(out.Failed, failed(e.Id, err))
+		} else {
+			out.Successful = append(out.Successful, doneEntry{e.Id})
+		}
+	}
+	return out, nil
+}

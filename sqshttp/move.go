@@ -1,0 +1,207 @@
+package sqshttp
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// A moveTask takes messages out of a dead-letter queue. The Service's lock guards
+// what changes.
+type moveTask struct {
+	ID      string `json:"taskId"`
+	Source  string `json:"sourceArn"`
+	to      string // ARN, or "" for where each came from
+	rate    int
+	started time.Time
+	cancel  context.CancelFunc
+
+	status string
+	moved  int
+	total  int
+	reason string
+}
+
+const (
+	running    = "RUNNING"
+	cancelling = "CANCELLING"
+	cancelled  = "CANCELLED"
+	completed  = "COMPLETED"
+	broken     = "FAILED"
+)
+
+// mostMoves is how many tasks of a queue are remembered: as many as a list shows.
+const mostMoves = 10
+
+func (t *moveTask) handle() string {
+	b, _ := json.Marshal(t) // two texts
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+func checkARN(parameter, arn string) error {
+	if parts := strings.Split(arn, ":"); len(parts) != 6 || parts[0] != "arn" || parts[2] != "sqs" {
+		return badValue(parameter, quoted(arn), "it is not the ARN of a queue.")
+	}
+	return nil
+}
+
+func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
+	if in.SourceArn == "" {
+		return nil, missing("SourceArn")
+	}
+	if err := checkARN("SourceArn", in.SourceArn); err != nil {
+		return nil, err
+	}
+	rate := 0
+	if n := in.MaxNumberOfMessagesPerSecond; n != nil {
+		if rate = *n; rate < 1 || rate > 500 {
+			return nil, badValue("MaxNumberOfMessagesPerSecond", rate, "Must be from 1 to 500.")
+		}
+	}
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	source, ok := s.byARN(in.SourceArn)
+	if !ok {
+		return nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
+	}
+	isTarget := false
+	for _, q := range s.queues {
+		isTarget = isTarget || q.set.target == source.name
+	}
+	if !isTarget {
+		return nil, badValue("SourceArn", in.SourceArn, "Source queue must be configured as a Dead Letter Queue.")
+	}
+	o := dabchick.RedriveOptions[string]{Rate: rate}
+	if in.DestinationArn != "" {
+		if err := checkARN("DestinationArn", in.DestinationArn); err != nil {
+			return nil, err
+		}
+		to, ok := s.byARN(in.DestinationArn)
+		switch {
+		case !ok:
+			return nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
+		case to == source:
+			return nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
+		case to.set.fifo != source.set.fifo:
+			return nil, badValue("DestinationArn", in.DestinationArn, "it must be of the same type as the source.")
+		}
+		o.To = to.q
+	}
+	if slices.ContainsFunc(source.moves, func(t *moveTask) bool { return t.status == running || t.status == cancelling }) {
+		return nil, badValue("SourceArn", in.SourceArn, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+	}
+	stats, err := source.q.Stats(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(s.ending)
+	t := &moveTask{
+		ID: newID(), Source: in.SourceArn, to: in.DestinationArn, rate: rate, started: time.Now(),
+		cancel: cancel, status: running, total: stats.Visible,
+	}
+	source.moves = append([]*moveTask{t}, source.moves[:min(len(source.moves), mostMoves-1)]...)
+	o.Progress = func(moved, _ int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t.moved = moved
+	}
+	if s.closed {
+		cancel()
+	}
+	s.tasks.Go(func() {
+		defer cancel()
+		moved, err := source.q.Redrive(ctx, o)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t.end(moved, err)
+	})
+	return startMoveOutput{t.handle()}, nil
+}
+
+// end notes how the task has ended. It needs the lock.
+func (t *moveTask) end(moved int, err error) {
+	t.moved = moved
+	switch {
+	case err == nil:
+		t.status = completed
+	case errors.Is(err, context.Canceled):
+		t.status = cancelled
+	case errors.Is(err, dabchick.ErrNoOrigin):
+		t.status, t.reason = broken, "CouldNotDetermineMessageSource"
+	case errors.Is(err, dabchick.ErrClosed):
+		t.status, t.reason = broken, queueDoesNotExist.code
+	default:
+		t.status, t.reason = broken, internalFailure.code
+	}
+}
+
+func listMessageMoveTasks(c *call, in *listMovesInput) (any, error) {
+	if in.SourceArn == "" {
+		return nil, missing("SourceArn")
+	}
+	n := 1
+	if in.MaxResults != nil {
+		if n = *in.MaxResults; n < 1 || n > mostMoves {
+			return nil, badValue("MaxResults", n, "Must be from 1 to 10.")
+		}
+	}
+	c.s.mu.RLock()
+	defer c.s.mu.RUnlock()
+	source, ok := c.s.byARN(in.SourceArn)
+	if !ok {
+		return nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
+	}
+	var out listMovesOutput
+	for _, t := range source.moves[:min(n, len(source.moves))] {
+		r := moveResult{
+			Status: t.status, SourceArn: t.Source, DestinationArn: t.to, MaxNumberOfMessagesPerSecond: t.rate,
+			ApproximateNumberOfMessagesMoved: t.moved, ApproximateNumberOfMessagesToMove: t.total,
+			FailureReason: t.reason, StartedTimestamp: t.started.UnixMilli(),
+		}
+		if t.status == running {
+			r.TaskHandle = t.handle()
+		}
+		out.Results = append(out.Results, r)
+	}
+	return out, nil
+}
+
+func cancelMessageMoveTask(c *call, in *cancelMoveInput) (any, error) {
+	if in.TaskHandle == "" {
+		return nil, missing("TaskHandle")
+	}
+	var named moveTask
+	raw, err := base64.StdEncoding.DecodeString(in.TaskHandle)
+	if err != nil || json.Unmarshal(raw, &named) != nil || named.ID == "" {
+		return nil, badValue("TaskHandle", quoted(in.TaskHandle), "it is not a task handle.")
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if source, ok := c.s.byARN(named.Source); ok {
+		for _, t := range source.moves {
+			if t.ID == named.ID && t.status == running {
+				t.status = cancelling
+				t.cancel()
+				return cancelMoveOutput{t.moved}, nil
+			}
+		}
+	}
+	return nil, resourceNotFound.because("Task does not exist.")
+}
+
+// newID returns a UUID of version 4.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // does not fail
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,226 @@
+package sqshttp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+const (
+	xmlType   = "text/xml"
+	namespace = "http://queue.amazonaws.com/doc/2012-11-05/"
+
+	mostParameters = 2000
+)
+
+// params are the parameters of a request in the Query protocol, where lists and maps
+// are spread out: Entry.1.Id, Entry.2.Id.
+type params struct {
+	values url.Values
+	there  map[string]bool // parameters, and what they begin with: Entry, Entry.1
+}
+
+func newParams(v url.Values) (*params, error) {
+	p := &params{v, map[string]bool{}}
+	n := 0
+	for name, values := range v {
+		if n += len(values); n > mostParameters {
+			return nil, invalidParameterValue.because("There are too many parameters.")
+		}
+		for i, c := range name {
+			if c == '.' {
+				p.there[name[:i]] = true
+			}
+		}
+		p.there[name] = true
+	}
+	return p, nil
+}
+
+// decode reads a value by its name. What is not there stays as it is.
+func (p *params) decode(name string, v reflect.Value) error {
+	if v.Kind() != reflect.Struct && !p.there[name] {
+		return nil
+	}
+	text := p.values.Get(name)
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return p.decode(name, v.Elem())
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return badValue(name, quoted(text), "Must be an integer.")
+		}
+		v.SetInt(n)
+	case reflect.Struct:
+		return p.decodeFields(name, v)
+	case reflect.Map:
+		return p.decodeMap(name, v)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			b, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				return badValue(name, quoted(text), "It is not base64.")
+			}
+			v.SetBytes(b)
+			return nil
+		}
+		for i := 1; p.there[name+"."+strconv.Itoa(i)]; i++ {
+			e := reflect.New(v.Type().Elem()).Elem()
+			if err := p.decode(name+"."+strconv.Itoa(i), e); err != nil {
+				return err
+			}
+			v.Set(reflect.Append(v, e))
+		}
+	}
+	return nil
+}
+
+func (p *params) decodeFields(name string, v reflect.Value) error {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		within := queryName(f)
+		switch {
+		case f.Anonymous:
+			within = name
+		case name != "":
+			within = name + "." + within
+		}
+		if err := p.decode(within, v.Field(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeMap reads Attribute.1.Name and Attribute.1.Value, and so on. In a map of tags
+// the name is called Key.
+func (p *params) decodeMap(name string, v reflect.Value) error {
+	v.Set(reflect.MakeMap(v.Type()))
+	for i := 1; p.there[name+"."+strconv.Itoa(i)]; i++ {
+		entry := name + "." + strconv.Itoa(i)
+		e := reflect.New(v.Type().Elem()).Elem()
+		if err := p.decode(entry+".Value", e); err != nil {
+			return err
+		}
+		v.SetMapIndex(reflect.ValueOf(p.values.Get(entry+"."+keyName(name))), e)
+	}
+	return nil
+}
+
+func queryName(f reflect.StructField) string {
+	if name, ok := f.Tag.Lookup("query"); ok {
+		return name
+	}
+	return f.Name
+}
+
+func keyName(list string) string {
+	if list == "Tag" {
+		return "Key"
+	}
+	return "Name"
+}
+
+// A document is XML while it is written.
+type document struct{ bytes.Buffer }
+
+func (d *document) open(name string)  { d.WriteString("<" + name + ">") }
+func (d *document) close(name string) { d.WriteString("</" + name + ">") }
+
+func (d *document) text(name, text string) {
+	d.open(name)
+	xml.EscapeText(d, []byte(text)) // a Buffer does not fail
+	d.close(name)
+}
+
+// value writes an element for a value, or one for each of its entries. Zero values
+// that the JSON form leaves out are left out here too.
+func (d *document) value(name string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			d.value(name, v.Elem())
+		}
+	case reflect.String:
+		d.text(name, v.String())
+	case reflect.Bool:
+		d.text(name, strconv.FormatBool(v.Bool()))
+	case reflect.Int, reflect.Int64:
+		d.text(name, strconv.FormatInt(v.Int(), 10))
+	case reflect.Struct:
+		d.open(name)
+		d.fields(v)
+		d.close(name)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			d.text(name, base64.StdEncoding.EncodeToString(v.Bytes()))
+			return
+		}
+		for i := range v.Len() {
+			d.value(name, v.Index(i))
+		}
+	case reflect.Map:
+		keys := map[string]reflect.Value{}
+		for _, k := range v.MapKeys() {
+			keys[k.String()] = v.MapIndex(k)
+		}
+		for _, k := range sortedKeys(keys) {
+			d.open(name)
+			d.text(keyName(name), k)
+			d.value("Value", keys[k])
+			d.close(name)
+		}
+	}
+}
+
+func (d *document) fields(v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Anonymous:
+			d.fields(v.Field(i))
+		case strings.Contains(f.Tag.Get("json"), "omitempty") && v.Field(i).IsZero():
+		default:
+			d.value(queryName(f), v.Field(i))
+		}
+	}
+}
+
+// encodeQuery writes the answer to a call.
+func encodeQuery(action, requestID string, out any, e *Error) *answer {
+	var d document
+	d.WriteString(`<?xml version="1.0"?>`)
+	if e != nil {
+		d.WriteString(`<ErrorResponse xmlns="` + namespace + `"><Error>`)
+		d.text("Type", e.fault())
+		d.text("Code", e.Code)
+		d.text("Message", e.Message)
+		d.WriteString("<Detail/></Error>")
+		d.text("RequestId", requestID)
+		d.close("ErrorResponse")
+		return &answer{e.Status, http.Header{"Content-Type": {xmlType}}, d.Bytes()}
+	}
+	d.WriteString("<" + action + `Response xmlns="` + namespace + `">`)
+	if out != nil {
+		v := reflect.ValueOf(out)
+		if v.IsZero() {
+			d.WriteString("<" + action + "Result/>")
+		} else {
+			d.value(action+"Result", v)
+		}
+	}
+	d.open("ResponseMetadata")
+	d.text("RequestId", requestID)
+	d.close("ResponseMetadata")
+	d.close(action + "Response")
+	return &answer{http.StatusOK, http.Header{"Content-Type": {xmlType}}, d.Bytes()}
+}

@@ -1,0 +1,296 @@
+// Package sqshttp speaks the wire protocol of Amazon SQS in front of queues: both
+// of its forms, AWS JSON 1.0 and the older Query protocol, so that unmodified AWS
+// clients work against queues in this process.
+//
+// In a test there is no port and no server: a [Service] is an HTTP client that
+// answers by itself.
+//
+//	s, _ := sqshttp.New(sqshttp.Options{})
+//	client := sqs.New(sqs.Options{HTTPClient: s, Region: "us-east-1", Credentials: aws.AnonymousCredentials{}})
+//
+// On a port it is an http.Handler. It opens none itself.
+package sqshttp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// Options are the settings of a Service. The zero Options are ready to use.
+type Options struct {
+	// Account is the 12 digits of the account in queue URLs and ARNs. "" means
+	// 000000000000.
+	Account string
+	// Region is the one in ARNs. "" means us-east-1.
+	Region string
+	// BaseURL is what queue URLs begin with, as https://sqs.example.org. "" means
+	// the scheme and host of the request that asks.
+	BaseURL string
+	// NoPauses lets a queue be purged again, and a name be used again after its
+	// queue was deleted, at once rather than after 60 s.
+	NoPauses bool
+	// Hosts are the names, beyond localhost and loopback addresses, under which
+	// ServeHTTP may be reached. A request for another is refused, lest a web page
+	// reach it by a name that it controls. Do does not look.
+	Hosts []string
+}
+
+// A Service is an SQS endpoint: named queues of one account in one region. It has
+// no global state; a program may have many. All methods may be called concurrently.
+type Service struct {
+	o       Options
+	guarded http.Handler
+	ending  context.Context
+	end     context.CancelFunc
+	tasks   sync.WaitGroup // move tasks that run
+
+	mu      sync.RWMutex
+	closed  bool
+	queues  map[string]*queue
+	deleted map[string]time.Time // names of queues that were deleted lately
+}
+
+// A queue is what a Service knows of one of its queues. The Service's lock guards
+// it.
+type queue struct {
+	name     string
+	q        *dabchick.Queue[string]
+	set      settings
+	tags     map[string]string
+	created  time.Time
+	modified time.Time
+	purged   time.Time
+	moves    []*moveTask // newest first
+}
+
+// pause is how long a purge keeps others away, and a deleted queue its name.
+const pause = 60 * time.Second
+
+// mostInFlight is how many messages of a queue may be in flight.
+const mostInFlight = 120_000
+
+var (
+	accounts  = regexp.MustCompile(`^[0-9]{12}$`)
+	regions   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+)
+
+// New returns a service without queues. Options out of range give a
+// *dabchick.InvalidError.
+func New(o Options) (*Service, error) {
+	o.Account, o.Region = cmp.Or(o.Account, "000000000000"), cmp.Or(o.Region, "us-east-1")
+	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	switch {
+	case !accounts.MatchString(o.Account):
+		return nil, &dabchick.InvalidError{Field: "Account", Value: o.Account, Allowed: "12 digits"}
+	case !regions.MatchString(o.Region):
+		return nil, &dabchick.InvalidError{Field: "Region", Value: o.Region, Allowed: "lower-case letters, digits and -"}
+	}
+	s := &Service{o: o, queues: map[string]*queue{}, deleted: map[string]time.Time{}}
+	s.ending, s.end = context.WithCancel(context.Background())
+	s.guarded = s.guard(http.HandlerFunc(s.serve))
+	return s, nil
+}
+
+// Close closes the queues and ends move tasks. Receives that wait are answered. A
+// service that has no tasks need not be closed.
+func (s *Service) Close() {
+	s.end()
+	s.mu.Lock()
+	s.closed = true
+	for _, q := range s.queues {
+		q.q.Close()
+	}
+	clear(s.queues)
+	s.mu.Unlock()
+	s.tasks.Wait()
+}
+
+// CreateQueue makes a queue, or returns the one of that name, as the action
+// CreateQueue does; attributes are SQS's. The queue can be used natively, beside
+// clients. Errors are of type *Error.
+func (s *Service) CreateQueue(name string, attributes map[string]string) (*dabchick.Queue[string], error) {
+	q, err := s.create(name, attributes, nil)
+	if err != nil {
+		return nil, err
+	}
+	return q.q, nil
+}
+
+// Queue returns the queue of that name, for native use, and whether there is one.
+// Change its options by attributes, not by SetOptions: the service would not know.
+func (s *Service) Queue(name string) (*dabchick.Queue[string], bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	q, ok := s.queues[name]
+	if !ok {
+		return nil, false
+	}
+	return q.q, true
+}
+
+func (s *Service) arn(name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", s.o.Region, s.o.Account, name)
+}
+
+// byARN returns the queue of an ARN. It needs the lock.
+func (s *Service) byARN(arn string) (*queue, bool) {
+	name, ok := strings.CutPrefix(arn, s.arn(""))
+	if !ok {
+		return nil, false
+	}
+	q, ok := s.queues[name]
+	return q, ok
+}
+
+// checkQueueName holds a name against SQS's rules.
+func checkQueueName(name string, fifo bool) error {
+	stem, suffixed := strings.CutSuffix(name, ".fifo")
+	switch {
+	case name == "":
+		return badValue("QueueName", name, "Queue name cannot be empty")
+	case len(name) > 80 || !plainName.MatchString(stem):
+		return badValue("QueueName", name, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	case suffixed && !fifo:
+		return badValue("QueueName", name, "The name of a standard queue must not end in .fifo; set FifoQueue")
+	case !suffixed && fifo:
+		return badValue("QueueName", name, "The name of a FIFO queue can only include alphanumeric characters, hyphens, or "+
+			"underscores, must end with .fifo suffix and be 1 to 80 in length.")
+	}
+	return nil
+}
+
+func (s *Service) create(name string, attributes, tags map[string]string) (*queue, error) {
+	fifo := strings.EqualFold(attributes["FifoQueue"], "true")
+	if _, given := attributes["FifoQueue"]; given && !fifo {
+		return nil, invalidAttributeName.because("Unknown Attribute FifoQueue.")
+	}
+	if err := checkQueueName(name, fifo || len(attributes) == 0 && strings.HasSuffix(name, ".fifo") && s.has(name)); err != nil {
+		return nil, err
+	}
+	if err := checkTags(tags); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q, ok := s.queues[name]; ok {
+		return q, q.matches(attributes)
+	}
+	now := time.Now()
+	if at, ok := s.deleted[name]; ok && !s.o.NoPauses && now.Sub(at) < pause {
+		return nil, queueDeletedRecently.because("You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+	}
+	set, err := defaults(fifo).with(attributes, s.arn(name), s.byARN)
+	if err != nil {
+		return nil, err
+	}
+	options := set.options(dabchick.Options[string]{MaxInFlight: mostInFlight}, s.deadLetters(&set))
+	q, err := dabchick.New(name, options)
+	if err != nil {
+		return nil, err
+	}
+	if s.closed {
+		q.Close()
+	}
+	made := &queue{name: name, q: q, set: set, tags: map[string]string{}, created: now, modified: now}
+	for k, v := range tags {
+		made.tags[k] = v
+	}
+	s.queues[name] = made
+	for name, at := range s.deleted {
+		if now.Sub(at) >= pause {
+			delete(s.deleted, name)
+		}
+	}
+	return made, nil
+}
+
+func (s *Service) has(name string) bool {
+	_, ok := s.Queue(name)
+	return ok
+}
+
+// deadLetters returns the queue that a redrive policy names. It needs the lock.
+func (s *Service) deadLetters(set *settings) *dabchick.Queue[string] {
+	if q, ok := s.queues[set.target]; ok && set.target != "" {
+		return q.q
+	}
+	return nil
+}
+
+// matches says by its error which attribute of a living queue differs from those
+// of a call that would create it.
+func (q *queue) matches(attributes map[string]string) error {
+	have := q.set.texts()
+	for _, name := range sortedKeys(attributes) {
+		value := attributes[name]
+		if slices.Contains(readOnlyNames, name) {
+			continue
+		}
+		if !known(name) {
+			return invalidAttributeName.because("Unknown Attribute %s.", name)
+		}
+		if now := have[name]; now != value && !(strings.EqualFold(now, value) && (now == "true" || now == "false")) {
+			return queueNameExists.because("A queue already exists with the same name and a different value for attribute %s", name)
+		}
+	}
+	return nil
+}
+
+// remove deletes a queue.
+func (s *Service) remove(q *queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queues[q.name] == q {
+		delete(s.queues, q.name)
+		s.deleted[q.name] = time.Now()
+		q.q.Close()
+	}
+}
+
+// change sets attributes of a queue.
+func (s *Service) change(q *queue, attributes map[string]string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, err := q.set.with(attributes, s.arn(q.name), s.byARN)
+	if err != nil {
+		return err
+	}
+	if err := q.q.SetOptions(set.options(q.q.Options(), s.deadLetters(&set))); err != nil {
+		return err
+	}
+	q.set, q.modified = set, time.Now()
+	return nil
+}
+
+// names returns those of all queues for which keep says true, sorted.
+func (s *Service) names(keep func(*queue) bool) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []string
+	for name, q := range s.queues {
+		if keep(q) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
