@@ -29,7 +29,7 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 // Every file and every test that the documents name exists.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	var tests strings.Builder
-	for _, dir := range []string{".", "driver", "driver/drivertest", "examples/fair", "examples/scale", "examples/unittest", "queuetest", "worker"} {
+	for _, dir := range []string{".", "driver", "driver/drivertest", "examples/fair", "examples/scale", "examples/unittest", "queuetest", "sqshttp", "sqshttp/clienttest", "worker"} {
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		for _, e := range entries {
@@ -42,7 +42,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 	name := regexp.MustCompile("`((?:Test|Fuzz|Example|Benchmark)[A-Za-z0-9_]*)`")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/guarantees.md", "docs/decisions.md", "docs/testing.md"} {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/guarantees.md", "docs/decisions.md", "docs/testing.md", "docs/aws-sdk.md", "docs/sqs-compatibility.md"} {
 		b, err := os.ReadFile(doc)
 		require.NoError(t, err)
 		for _, m := range name.FindAllStringSubmatch(string(b), -1) {

@@ -1,0 +1,36 @@
+package sqshttp_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/dabchickmq/dabchick/sqshttp"
+)
+
+// A service on a loopback port, for clients in any language.
+func ExampleService_ServeHTTP() {
+	service, _ := sqshttp.New(sqshttp.Options{})
+	service.CreateQueue("orders", nil)
+	server := httptest.NewServer(service) // or http.ListenAndServe("127.0.0.1:9324", service)
+	defer server.Close()
+
+	form := strings.NewReader("Action=GetQueueAttributes&AttributeName.1=QueueArn")
+	resp, _ := http.Post(server.URL+"/000000000000/orders", "application/x-www-form-urlencoded", form)
+	resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
+}
+
+// A queue of the service is used natively beside its clients.
+func ExampleService_CreateQueue() {
+	service, _ := sqshttp.New(sqshttp.Options{})
+	q, err := service.CreateQueue("orders.fifo", map[string]string{"FifoQueue": "true"})
+	fmt.Println(q.Name(), q.Options().FIFO, err)
+	_, err = service.CreateQueue("orders", map[string]string{"FifoQueue": "true"})
+	fmt.Println(err.(*sqshttp.Error).Code)
+	// Output:
+	// orders.fifo true <nil>
+	// InvalidParameterValue
+}
