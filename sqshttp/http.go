@@ -45,7 +45,7 @@ func (s *Service) Do(r *http.Request) (*http.Response, error) {
 	if host == "" {
 		host = r.URL.Host
 	}
-	a, err := s.answer(r, r.URL.Scheme+"://"+host, body)
+	a, err := s.answer(r, r.URL.Scheme, host, body)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,7 @@ func (s *Service) Do(r *http.Request) (*http.Response, error) {
 
 // ServeHTTP answers a request that came to a port. Requests by web pages of other sites
 // are refused, and those for host names that are neither loopback nor in
-// Options.Hosts. Signatures are not looked at: whoever reaches the port may do
-// everything.
+// Options.Hosts. Without Options.Keys, whoever reaches the port may do everything.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
 
 // Limits on the time of a request: on reading it, and on answering beyond the longest
@@ -78,11 +77,11 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	limits.SetReadDeadline(time.Time{})
 	limits.SetWriteDeadline(time.Now().Add(writeTime))
-	scheme := "http://"
+	scheme := "http"
 	if r.TLS != nil {
-		scheme = "https://"
+		scheme = "https"
 	}
-	a, err := s.answer(r, scheme+r.Host, body)
+	a, err := s.answer(r, scheme, r.Host, body)
 	if err != nil {
 		return
 	}
@@ -149,8 +148,8 @@ func isJSON(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
 
 // answer carries out a request. An error is that of its context, and means that nobody
 // waits for an answer.
-func (s *Service) answer(r *http.Request, base string, body []byte) (*answer, error) {
-	c := &call{s: s, ctx: r.Context(), base: base, path: r.URL.Path, query: !isJSON(r)}
+func (s *Service) answer(r *http.Request, scheme, host string, body []byte) (*answer, error) {
+	c := &call{s: s, ctx: r.Context(), base: scheme + "://" + host, path: r.URL.Path, query: !isJSON(r)}
 	if s.o.BaseURL != "" {
 		c.base = s.o.BaseURL
 	}
@@ -158,6 +157,9 @@ func (s *Service) answer(r *http.Request, base string, body []byte) (*answer, er
 	var name string
 	var out any
 	err := checkBody(r, body)
+	if err == nil {
+		err = s.authenticate(r, host, body)
+	}
 	if err == nil && c.query {
 		name, out, err = c.doQuery(r, body)
 	} else if err == nil {

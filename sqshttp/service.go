@@ -42,6 +42,11 @@ type Options struct {
 	// ServeHTTP may be reached. A request for another is refused, lest a web page
 	// reach it by a name that it controls. Do does not look.
 	Hosts []string
+	// Keys are secrets by the ids of their access keys. If there are any, each request
+	// must be signed with one of them, by Signature Version 4, for Region, and within
+	// 15 minutes of now or for as long as it was presigned. A request that is seen on its
+	// way can be repeated for that long. nil takes every request.
+	Keys map[string]string
 }
 
 // A Service is an SQS endpoint: named queues of one account in one region. It has

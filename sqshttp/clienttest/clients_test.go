@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serve returns the URL of a service on a loopback port, and which protocols its
-// requests have come in.
+// serve returns the URL of a service on a loopback port that verifies signatures, and
+// which protocols its requests have come in.
 func serve(t *testing.T) (url string, protocols func() []string) {
 	t.Helper()
-	s := newService(t)
+	s := newSigned(t)
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
