@@ -211,12 +211,29 @@ func (s *Service) create(name string, attributes, tags map[string]string) (*queu
 		made.tags[k] = v
 	}
 	s.queues[name] = made
+	if err := s.adopt(made); err != nil {
+		return nil, err
+	}
 	for name, at := range s.deleted {
 		if now.Sub(at) >= pause {
 			delete(s.deleted, name)
 		}
 	}
 	return made, nil
+}
+
+// adopt makes a new queue the dead-letter queue of those whose policies name it: they
+// had one of that name, which was deleted. It needs the lock.
+func (s *Service) adopt(dead *queue) error {
+	for _, q := range s.queues {
+		if q.set.target != dead.name || q.set.fifo != dead.set.fifo {
+			continue
+		}
+		if err := q.q.SetOptions(q.set.options(q.q.Options(), dead.q)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Service) has(name string) bool {

@@ -354,6 +354,28 @@ func TestAttributesOfFreshQueues(t *testing.T) {
 	})
 }
 
+// A policy names its dead-letter queue, which may be deleted and made again.
+func TestDeadLetterQueueThatIsMadeAgain(t *testing.T) {
+	s := newService(t, sqshttp.Options{NoPauses: true})
+	_, err := s.CreateQueue("dead", nil)
+	require.NoError(t, err)
+	q, err := s.CreateQueue("q", map[string]string{"VisibilityTimeout": "0",
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}`})
+	require.NoError(t, err)
+	require.Equal(t, 200, call(t, s, "DeleteQueue", `{"QueueUrl":"dead"}`).status)
+	_, err = q.Send(t.Context(), "poison")
+	require.NoError(t, err)
+	for range 3 { // it is never lost
+		require.Contains(t, call(t, s, "ReceiveMessage", `{"QueueUrl":"q"}`).body, "poison")
+	}
+	dead, err := s.CreateQueue("dead", nil)
+	require.NoError(t, err)
+	require.Equal(t, "{}", call(t, s, "ReceiveMessage", `{"QueueUrl":"q"}`).body)
+	m, ok := dead.TryReceive()
+	require.True(t, ok)
+	require.Equal(t, "poison", m.Body)
+}
+
 // A web page in the developer's browser must not be able to send or purge.
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 	s := newService(t, sqshttp.Options{Hosts: []string{"sqs.example.org"}})
