@@ -1,12 +1,15 @@
 package clienttest
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -84,5 +87,22 @@ func TestAWSCLI(t *testing.T) {
 	run("purge-queue", "--queue-url", q)
 	run("delete-queue", "--queue-url", q)
 	require.Equal(t, "None", run("list-queues", "--query", "QueueUrls"))
+	t.Log("over", protocols())
+}
+
+// The JavaScript SDK, and sqs-producer and sqs-consumer on top of it.
+func TestJavaScript(t *testing.T) {
+	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 20)").Run() != nil {
+		t.Skip("no node here of version 20 or later, which the SDK asks for")
+	}
+	if _, err := os.Stat("js/node_modules/sqs-consumer"); err != nil {
+		t.Skip("its packages are not installed: npm install --prefix sqshttp/clienttest/js")
+	}
+	url, protocols := serve(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "node", "js/clients.mjs", url).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "ok")
 	t.Log("over", protocols())
 }
