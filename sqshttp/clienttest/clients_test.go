@@ -92,7 +92,7 @@ func TestAWSCLI(t *testing.T) {
 
 // The JavaScript SDK, and sqs-producer and sqs-consumer on top of it.
 func TestJavaScript(t *testing.T) {
-	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 20)").Run() != nil {
+	if exec.Command("node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)").Run() != nil {
 		t.Skip("no node here of version 20 or later, which the SDK asks for")
 	}
 	if _, err := os.Stat("js/node_modules/sqs-consumer"); err != nil {
