@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -562,12 +563,12 @@ func TestClientThatGoesAwayTakesNothing(t *testing.T) {
 			ended <- err
 		}()
 		for waiting(t, s) != 1 {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		cancel()
 		require.True(t, errors.Is(<-ended, context.Canceled))
 		for waiting(t, s) != 0 {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 	}
 	_, err = q.Send(t.Context(), "x")
