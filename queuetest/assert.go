@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/dabchickmq/dabchick"
@@ -159,4 +160,16 @@ func (s *Spy[T]) all() string {
 		return text
 	}
 	return "nothing has happened to any message"
+}
+
+func ordinal(n int) string {
+	switch n {
+	case 1:
+		return "first"
+	case 2:
+		return "second"
+	case 3:
+		return "third"
+	}
+	return strconv.Itoa(n) + "th"
 }

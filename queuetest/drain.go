@@ -1,7 +1,6 @@
 package queuetest
 
 import (
-	"strconv"
 	"testing"
 
 	"github.com/dabchickmq/dabchick/worker"
@@ -23,16 +22,4 @@ func Drain[T any](t testing.TB, q worker.Queue[T], handle worker.Handler[T], o w
 		t.Fatalf("queuetest: %v", err)
 	}
 	return p.Stats()
-}
-
-func ordinal(n int) string {
-	switch n {
-	case 1:
-		return "first"
-	case 2:
-		return "second"
-	case 3:
-		return "third"
-	}
-	return strconv.Itoa(n) + "th"
 }

@@ -55,6 +55,7 @@ var (
 	invalidAction          = kind{"InvalidAction", "InvalidAction", 400}
 	unknownOperation       = kind{"UnknownOperationException", "UnknownOperationException", 400}
 	serialization          = kind{"SerializationException", "SerializationException", 400}
+	invalidSecurity        = kind{"InvalidSecurity", "InvalidSecurity", 403}
 	requestTooLarge        = kind{"RequestTooLarge", "RequestTooLarge", 413}
 	internalFailure        = kind{"InternalFailure", "InternalFailure", 500}
 

@@ -100,6 +100,11 @@ func New(o Options) (*Service, error) {
 	case !regions.MatchString(o.Region):
 		return nil, &dabchick.InvalidError{Field: "Region", Value: o.Region, Allowed: "lower-case letters, digits and -"}
 	}
+	for id, secret := range o.Keys {
+		if id == "" || secret == "" { // such as a variable of the environment that is not set
+			return nil, &dabchick.InvalidError{Field: "Keys", Value: id, Allowed: "ids and secrets that are not empty"}
+		}
+	}
 	s := &Service{o: o, queues: map[string]*queue{}, deleted: map[string]time.Time{}}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.guarded = s.guard(http.HandlerFunc(s.serve))
@@ -121,7 +126,7 @@ func (s *Service) Close() {
 }
 
 // CreateQueue makes a queue, or returns the one of that name, as the action
-// CreateQueue does; attributes are SQS's. The queue can be used natively, beside
+// CreateQueue does; attributes are SQS's. After Close the queue is closed. The queue can be used natively, beside
 // clients. Errors are of type *Error.
 func (s *Service) CreateQueue(name string, attributes map[string]string) (*dabchick.Queue[string], error) {
 	q, err := s.create(name, attributes, nil)

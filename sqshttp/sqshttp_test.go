@@ -445,7 +445,7 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 func TestOptionsOutOfRange(t *testing.T) {
-	for field, o := range map[string]sqshttp.Options{"Account": {Account: "12"}, "Region": {Region: "Mars!"}} {
+	for field, o := range map[string]sqshttp.Options{"Account": {Account: "12"}, "Region": {Region: "Mars!"}, "Keys": {Keys: map[string]string{"AKIDEXAMPLE": ""}}} {
 		_, err := sqshttp.New(o)
 		var invalid *dabchick.InvalidError
 		require.ErrorAs(t, err, &invalid)
