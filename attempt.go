@@ -43,8 +43,9 @@ func (q *Queue[T]) repeat(now int64, o *ReceiveOptions) ([]Message[T], error) {
 		return nil, nil
 	}
 	c := &q.core
-	for _, a := range attempts {
-		m, standing := c.find(a.receipt)
+	for i := range attempts {
+		a := &attempts[i]
+		m, standing := c.find(&a.receipt)
 		if standing != newest || m.place != a.place || !m.held(now) {
 			q.attempts.drop(o.AttemptID)
 			return nil, nil

@@ -58,8 +58,8 @@ func (b *backend[T]) outgoing(body T, more *details[T], group string, delay time
 	return o, nil
 }
 
-func (b *backend[T]) send(ctx context.Context, e entry[T]) (ID, error) {
-	s := &sending[T]{entries: []entry[T]{e}, ids: make([]ID, 1)}
+func (b *backend[T]) send(ctx context.Context, e *entry[T]) (ID, error) {
+	s := &sending[T]{entries: []entry[T]{*e}, ids: make([]ID, 1)}
 	b.sendBatch(ctx, s)
 	return s.ids[0], b.err(ctx, "send", s.failed.first())
 }
@@ -263,7 +263,7 @@ func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error)
 	}
 	m, err := b.message(&got[0])
 	if err == nil {
-		_, err = to.send(ctx, entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: true})
+		_, err = to.send(ctx, &entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: true})
 	}
 	if err != nil {
 		// The attempt is spent, but the message need not wait for its timeout.
@@ -289,7 +289,7 @@ func (b *backend[T]) settleOne(ctx context.Context, op settling, r Receipt, d ti
 	var failed *BatchError
 	err := b.settle(ctx, op, []Receipt{r}, d)
 	if errors.As(err, &failed) {
-		return b.err(ctx, string(op), failed.Failed[0].Err)
+		return b.err(ctx, op.String(), failed.Failed[0].Err)
 	}
 	return err
 }
@@ -311,7 +311,7 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 		err = answersError(len(errs), len(handles), "receipts")
 	}
 	if err != nil {
-		return b.err(ctx, string(op), err)
+		return b.err(ctx, op.String(), err)
 	}
 	kind := Deleted
 	switch {
@@ -326,7 +326,7 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 			b.tell(&Event[T]{Kind: kind}, 1)
 		}
 	}
-	return b.queue.failBatch(string(op), failed)
+	return b.queue.failBatch(op.String(), failed)
 }
 
 func (b *backend[T]) settleHandles(ctx context.Context, op settling, handles []string, d time.Duration) ([]error, error) {

@@ -190,3 +190,47 @@ func cycleGroups(b *testing.B, q *dabchick.Queue[[]byte], names []string) {
 		}
 	}
 }
+
+// BenchmarkThroughput is a million messages from so many producers to so many
+// consumers, beside a channel that has room for all of them.
+func BenchmarkThroughput(b *testing.B) {
+	const messages = 1_000_000
+	for _, n := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("channel/%d+%d", n, n), func(b *testing.B) {
+			for b.Loop() {
+				c := make(chan []byte, messages)
+				throughput(n, messages, func(body []byte) { c <- body }, func() { <-c })
+			}
+			b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds()/1e6, "M/s")
+		})
+		b.Run(fmt.Sprintf("queue/%d+%d", n, n), func(b *testing.B) {
+			ctx := context.Background()
+			for b.Loop() {
+				q := mustNew(b, dabchick.Options[[]byte]{})
+				throughput(n, messages, func(body []byte) { q.Send(ctx, body) }, func() {
+					m, _ := q.Receive(ctx)
+					m.Delete(ctx)
+				})
+			}
+			b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds()/1e6, "M/s")
+		})
+	}
+}
+
+func throughput(n, messages int, send func([]byte), receive func()) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			body := make([]byte, 256)
+			for range messages / n {
+				send(body)
+			}
+		})
+		all.Go(func() {
+			for range messages / n {
+				receive()
+			}
+		})
+	}
+	all.Wait()
+}

@@ -20,8 +20,11 @@ func (q *Queue[T]) Check() error {
 		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
 	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:
 		return fmt.Errorf("an alarm is set for nobody")
-	case q.receivers.n > 0 && !q.paused && q.core.next(q.core.now, math.MaxUint64) != 0 && q.opts.MaxInFlight == 0:
-		return fmt.Errorf("a receiver waits while there is a message")
+	case q.receivers.n > 0 && !q.paused && q.opts.MaxInFlight == 0:
+		if slot := q.core.next(q.core.now, math.MaxUint64); slot != 0 {
+			q.core.leaveBe(slot, q.core.slab.at(slot))
+			return fmt.Errorf("a receiver waits while there is a message")
+		}
 	}
 	return nil
 }
@@ -101,8 +104,9 @@ func (c *core[T]) check() error {
 			return fmt.Errorf("slot %d is in %d and believes to be in %d", slot, home, m.home)
 		}
 		counts[m.state]++
+		counts[free]--
 		bytes += m.size
-		if m.seq == 0 || m.seq > c.drawn || m.place > c.drawn {
+		if m.seq%2 == 0 && m.seq > c.drawn || m.seq%2 == 1 && m.seq >= numberOf(c.backlog.taken) || m.seq == 0 || m.place > c.drawn {
 			return fmt.Errorf("slot %d has number %d of %d", slot, m.seq, c.drawn)
 		}
 		if m.state == visible && m.at > c.now {
@@ -138,12 +142,21 @@ func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
 	if err != nil {
 		return fmt.Errorf("arrivals: %w", err)
 	}
+	err = c.slab.checkList(&c.taken, func(slot uint32, m *meta) error {
+		if n++; !m.is(fromBacklog) || m.seq%2 == 0 || m.group != 0 {
+			return fmt.Errorf("slot %d was not in the backlog", slot)
+		}
+		return nil
+	}, func(a, b *meta) bool { return a.seq < b.seq && a.sentAt <= b.sentAt })
+	if err != nil {
+		return fmt.Errorf("taken from the backlog: %w", err)
+	}
 	transfers := 0
 	err = c.slab.checkList(&c.transfers, func(slot uint32, m *meta) error {
 		if transfers++; !m.is(moved) {
 			return fmt.Errorf("slot %d is no dead letter", slot)
 		}
-		if _, ok := c.bySent.Get(key{m.sentAt, m.seq, slot}); !ok {
+		if _, ok := c.bySent.Get(key{at: m.sentAt, place: m.seq, slot: slot}); !ok {
 			return fmt.Errorf("slot %d is not ordered by its send", slot)
 		}
 		return nil
@@ -157,7 +170,7 @@ func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
 	return nil
 }
 
-func before(a, b *meta) bool { return a.at < b.at || a.at == b.at && a.place < b.place }
+func before(a, b *meta) bool { return a.before(b) }
 
 // check proves that every message of the index is in one container, in order.
 func (x *index) check(homes map[uint32]home) error {
@@ -290,6 +303,7 @@ func (c *core[T]) checkGroups(homes map[uint32]home) error {
 		err := c.slab.checkList(&g.line, func(slot uint32, m *meta) error {
 			members[n]++
 			counts[m.state]++
+			counts[free]--
 			if m.group != n {
 				return fmt.Errorf("slot %d of group %d is in %d", slot, m.group, n)
 			}
@@ -324,7 +338,7 @@ func (c *core[T]) checkGroups(homes map[uint32]home) error {
 		if slot := g.shown.head; slot != 0 && !c.full(g) {
 			heads++
 			m := c.slab.at(slot)
-			head = key{m.at, m.place, n}
+			head = m.key(n)
 			if _, ok := c.heads.Get(head); !ok {
 				return fmt.Errorf("%q is not among the heads", g.name)
 			}

@@ -14,7 +14,7 @@ func (q *Queue[T]) deadLetter(ctx context.Context, held *Message[T], reason stri
 	}
 	r := held.Receipt
 	now := q.enter(q.clock())
-	m, err := q.holding(r)
+	m, err := q.holding(&r)
 	switch {
 	case err != nil:
 	case !m.held(now):
@@ -67,7 +67,9 @@ func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why st
 	if m.firstAt != never {
 		mv.firstAt = q.time(m.firstAt)
 	}
-	mv.more = q.buried(e.more, q.id(slot, m), mv.sentAt, q.time(now), q.receives(slot, m), why)
+	var id ID
+	q.setID(&id, slot, m)
+	mv.more = q.buried(e.more, id, mv.sentAt, q.time(now), q.receives(slot, m), why)
 	mv.was = q.core.detach(slot, m)
 	return mv
 }
@@ -185,7 +187,10 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 	if q.backend != nil {
 		return q.backend.arrive(p)
 	}
-	now := q.heed(q.enter(q.clock()), p.group)
+	now := q.enter(q.clock())
+	if p.group != "" {
+		now = q.heed(now)
+	}
 	var err error
 	switch {
 	case q.closed:
@@ -317,6 +322,7 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 	more := q.core.cell(slot).more
 	if to == nil {
 		if more == nil || more.from == nil {
+			q.core.leaveBe(slot, m)
 			q.leave(now)
 			return false, ErrNoOrigin
 		}
@@ -338,7 +344,7 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		}
 		q.leave(now)
 	}()
-	_, err = to.send(ctx, entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
+	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
 	return err == nil, err
 }
 

@@ -39,27 +39,28 @@ func (q *Queue[T]) dedupKey(e *entry[T]) (dedupKey, bool) {
 	return k, true
 }
 
-// duplicate returns the id of the message that an entry repeats, if it does. It
-// needs the lock.
-func (q *Queue[T]) duplicate(now int64, e *entry[T]) (ID, bool) {
+// duplicate says whether an entry repeats a message, and sets id to that of the
+// message then. It needs the lock.
+func (q *Queue[T]) duplicate(now int64, e *entry[T], id *ID) bool {
 	k, ok := q.dedupKey(e)
 	if !ok {
-		return ID{}, false
+		return false
 	}
-	id, ok := q.accepted.get(now, q.opts.DedupWindow, k)
+	of, ok := q.accepted.get(now, q.opts.DedupWindow, k)
 	if ok {
+		*id = of
 		q.totals.Duplicates++
 		if q.listening() {
 			event := q.note(now, Deduplicated, 0, nil)
-			event.Message = Message[T]{ID: id, Body: e.body, queue: q, more: e.more, group: e.group, firstAt: never}
+			event.Message = Message[T]{ID: of, Body: e.body, queue: q, more: e.more, group: e.group, firstAt: never}
 		}
 	}
-	return id, ok
+	return ok
 }
 
 // accept remembers an entry that was stored. It needs the lock.
-func (q *Queue[T]) accept(now int64, e *entry[T], id ID) {
+func (q *Queue[T]) accept(now int64, e *entry[T], id *ID) {
 	if k, ok := q.dedupKey(e); ok {
-		q.accepted.put(now, q.opts.DedupWindow, k, id)
+		q.accepted.put(now, q.opts.DedupWindow, k, *id)
 	}
 }

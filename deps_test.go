@@ -27,7 +27,7 @@ func TestDependencies(t *testing.T) {
 // The core takes time as an argument. It knows no locks, reads no clock, and
 // starts nothing.
 func TestCoreIsPure(t *testing.T) {
-	for _, name := range []string{"visibility.go", "retention.go", "index.go", "slab.go", "group.go", "fifo.go", "fair.go", "memory.go"} {
+	for _, name := range []string{"visibility.go", "intake.go", "retention.go", "index.go", "slab.go", "group.go", "fifo.go", "fair.go", "memory.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		require.NoError(t, err)
 		for _, i := range file.Imports {

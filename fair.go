@@ -126,10 +126,10 @@ func (c *core[T]) noisy(now int64, g *group) bool {
 // messages in flight. It passes over noisy groups only, of which there are no
 // more than the shares allow for: one over each.
 func (c *core[T]) fairest(now int64, last uint64) uint32 {
-	plain := key{math.MaxInt64, math.MaxUint64, 0}
+	plain := key{at: math.MaxInt64, place: math.MaxUint64}
 	if slot := c.ready.head; slot != 0 {
 		m := c.slab.at(slot)
-		plain = key{m.at, m.place, slot}
+		plain = m.key(slot)
 	}
 	var quiet, loud *group
 	c.heads.Ascend(func(k key) bool {
@@ -185,7 +185,7 @@ func (c *core[T]) relist(n uint32, g *group) {
 	var k key
 	if slot := g.shown.head; slot != 0 && !c.full(g) {
 		m := c.slab.at(slot)
-		k = key{m.at, m.place, n}
+		k = m.key(n)
 	}
 	if k == g.listed {
 		return
@@ -219,6 +219,7 @@ func (c *core[T]) setGroupLimit(n int) {
 // in which they became so. O(n log n), or O(n) without groups; with a limit on
 // groups also O(g log g) in their number.
 func (c *core[T]) visible(n int) []uint32 {
+	c.bringAmong(n)
 	if c.heads.Len() == 0 && c.groupLimit == 0 {
 		return c.slab.first(&c.ready, n)
 	}
@@ -227,7 +228,7 @@ func (c *core[T]) visible(n int) []uint32 {
 	offer := func(slot uint32) {
 		if slot != 0 {
 			m := c.slab.at(slot)
-			next.ReplaceOrInsert(key{m.at, m.place, slot})
+			next.ReplaceOrInsert(m.key(slot))
 		}
 	}
 	offer(c.ready.head)

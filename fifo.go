@@ -26,9 +26,6 @@ func (c *core[T]) promote(slot uint32) {
 // follower returns the slot of the message behind prev in its group, if that is
 // visible, or 0. It can be delivered together with prev.
 func (c *core[T]) follower(now int64, prev uint32) uint32 {
-	if prev == 0 || !c.fifo {
-		return 0
-	}
 	slot := c.slab.at(prev).links[grouped].next
 	if slot == 0 {
 		return 0

@@ -160,6 +160,22 @@ func (c *core[T]) leaveGroup(slot uint32, m *meta) {
 	}
 }
 
+// setInGroup is the part of set that concerns groups.
+func (c *core[T]) setInGroup(at int64, m *meta, s state) {
+	if !c.fifo && (m.state == inFlight) != (s == inFlight) {
+		c.measure(at, m)
+	}
+	if m.group == 0 {
+		return
+	}
+	g := c.groups.at(m.group)
+	g.counts[m.state]--
+	g.counts[s]++
+	if c.groupLimit > 0 {
+		c.relist(m.group, g)
+	}
+}
+
 // groupName returns the name of a message's group, or "".
 func (c *core[T]) groupName(m *meta) string {
 	if m.group == 0 {

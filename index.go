@@ -40,19 +40,24 @@ const (
 	inReady  // the core's list of visible messages
 	inGroup  // the list of visible messages of its group, on a standard queue
 	heldBack // visible, but behind another of its group on a FIFO queue
-	nowhere  // held by a move to another queue
+	nowhere  // held by a move to another queue, or on its way out of the backlog
 )
 
-// A key is a message's position in the tree. It is a copy of two fields of its
-// meta, so a message leaves the tree before either of them changes.
+// A key is a message's position in the tree. It is a copy of three fields of its
+// meta, so a message leaves the tree before any of them changes.
 type key struct {
-	at    int64
-	place uint64
-	slot  uint32
+	at           int64
+	order, place uint64
+	slot         uint32
 }
 
+func (m *meta) key(slot uint32) key { return key{m.at, m.order, m.place, slot} }
+
 func (k key) less(o key) bool {
-	return k.at < o.at || k.at == o.at && k.place < o.place
+	if k.at != o.at {
+		return k.at < o.at
+	}
+	return k.order < o.order || k.order == o.order && k.place < o.place
 }
 
 // treeDegree was best from 100,000 items up, and as good as any below.
@@ -73,9 +78,9 @@ func (x *index) push(run home, slot uint32, m *meta) {
 	l := &x.runs[run]
 	if l.tail != 0 {
 		t := x.slab.at(l.tail)
-		if m.at < t.at || m.at == t.at && m.place < t.place {
+		if m.before(t) {
 			m.home = inRest
-			x.rest.ReplaceOrInsert(key{m.at, m.place, slot})
+			x.rest.ReplaceOrInsert(m.key(slot))
 			return
 		}
 	}
@@ -86,7 +91,7 @@ func (x *index) push(run home, slot uint32, m *meta) {
 // remove takes out a message that is in the index.
 func (x *index) remove(slot uint32, m *meta) {
 	if m.home == inRest {
-		x.rest.Delete(key{m.at, m.place, slot})
+		x.rest.Delete(m.key(slot))
 		return
 	}
 	x.runs[m.home].remove(x.slab, m)
@@ -98,7 +103,7 @@ func (x *index) first() uint32 {
 	for i := range x.runs {
 		if slot := x.runs[i].head; slot != 0 {
 			m := x.slab.at(slot)
-			if k := (key{m.at, m.place, slot}); best.slot == 0 || k.less(best) {
+			if k := m.key(slot); best.slot == 0 || k.less(best) {
 				best = k
 			}
 		}
@@ -117,6 +122,10 @@ func (x *index) due(now int64) uint32 {
 	if now < x.bound {
 		return 0
 	}
+	return x.overdue(now)
+}
+
+func (x *index) overdue(now int64) uint32 {
 	slot := x.first()
 	x.bound = math.MaxInt64
 	if slot != 0 {
@@ -134,7 +143,7 @@ func (x *index) list(n int) []uint32 {
 	for _, l := range x.runs {
 		for slot, i := l.head, 0; slot != 0 && i < n; i++ {
 			m := x.slab.at(slot)
-			keys = append(keys, key{m.at, m.place, slot})
+			keys = append(keys, m.key(slot))
 			slot = m.links[placed].next
 		}
 	}

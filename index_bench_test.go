@@ -63,7 +63,7 @@ func (x *benched) send() {
 	*m = meta{at: x.now, place: x.place, home: inReady}
 	if x.lone {
 		m.home = inRest
-		x.hidden.rest.ReplaceOrInsert(key{m.at, m.place, slot})
+		x.hidden.rest.ReplaceOrInsert(m.key(slot))
 	} else {
 		x.ready.append(&x.slab, slot, m)
 	}
@@ -84,7 +84,7 @@ func (x *benched) receive() uint32 {
 		x.hidden.push(runTimeout, slot, m)
 	} else {
 		m.home = inRest
-		x.hidden.rest.ReplaceOrInsert(key{m.at, m.place, slot})
+		x.hidden.rest.ReplaceOrInsert(m.key(slot))
 	}
 	return slot
 }

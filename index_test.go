@@ -26,7 +26,7 @@ func TestIndexAgainstASortedSlice(t *testing.T) {
 			}
 			*m = meta{at: at, place: n, seq: n + 1, state: inFlight}
 			x.push(home(r.IntN(int(runs))), slot, m)
-			k := key{at, n, slot}
+			k := key{at: at, place: n, slot: slot}
 			i, _ := slices.BinarySearchFunc(want, k, func(a, b key) int {
 				return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.place, b.place))
 			})

@@ -289,3 +289,31 @@ func TestCancelAtTheMomentOfRoom(t *testing.T) {
 	require.NotZero(t, stored, "the race was never run into")
 	require.NotZero(t, refused, "the race was never run into")
 }
+
+// I11: a receive that waits behind a message wakes when that one expires.
+func TestExpiryWakesWhoWaitsBehindIt(t *testing.T) {
+	for name, o := range map[string]dabchick.Options[string]{
+		"in a FIFO group":        {FIFO: true},
+		"for a place in flight":  {MaxInFlight: 1},
+		"for a place in a group": {MaxInFlightPerGroup: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				o.VisibilityTimeout, o.Retention = time.Hour, time.Minute
+				q := mustNew(t, o)
+				for _, body := range []string{"first", "second"} {
+					_, err := q.SendWith(ctx, body, dabchick.SendOptions{Group: "a"})
+					require.NoError(t, err)
+					time.Sleep(time.Second)
+				}
+				require.Equal(t, "first", take(t, q).Body)
+				start := time.Now()
+				ms, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Wait: 2 * time.Hour})
+				require.NoError(t, err)
+				require.Len(t, ms, 1)
+				require.Equal(t, "second", ms[0].Body)
+				require.Equal(t, 58*time.Second+ns, time.Since(start))
+			})
+		})
+	}
+}

@@ -194,7 +194,7 @@ func (m Message[T]) Delete(ctx context.Context) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid
 	}
-	return m.queue.settleOne(ctx, opDelete, m.Receipt, 0)
+	return m.queue.settleOne(ctx, opDelete, &m.Receipt, 0)
 }
 
 // Extend hides the message for d from now, whatever was left before. d may be
@@ -203,7 +203,7 @@ func (m Message[T]) Extend(ctx context.Context, d time.Duration) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid
 	}
-	return m.queue.settleOne(ctx, opChange, m.Receipt, d)
+	return m.queue.settleOne(ctx, opChange, &m.Receipt, d)
 }
 
 // Release makes the message visible now, for others or the same receiver to
@@ -212,7 +212,7 @@ func (m Message[T]) Release(ctx context.Context) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid
 	}
-	return m.queue.settleOne(ctx, opRelease, m.Receipt, 0)
+	return m.queue.settleOne(ctx, opRelease, &m.Receipt, 0)
 }
 
 // Return gives back a message that nobody has worked on: it is visible now, as
@@ -222,7 +222,7 @@ func (m Message[T]) Return(ctx context.Context) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid
 	}
-	return m.queue.settleOne(ctx, opReturn, m.Receipt, 0)
+	return m.queue.settleOne(ctx, opReturn, &m.Receipt, 0)
 }
 
 // DeadLetter moves the message to the queue's dead-letter queue now, however
@@ -376,7 +376,7 @@ func newDetails[T any](o *SendOptions, dedup string) *details[T] {
 // fill makes dst the latest delivery of the message in slot. It needs the lock.
 func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 	e := q.core.cell(slot)
-	dst.ID = q.id(slot, m)
+	q.setID(&dst.ID, slot, m)
 	dst.Body = e.body
 	dst.Receives = int(q.receives(slot, m))
 	dst.Receipt = Receipt{issuer: &q.issuer, seq: m.seq, nth: uint32(m.receives), slot: slot}
@@ -392,15 +392,20 @@ func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 	dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, m.firstAt, m.at
 }
 
-// id returns the id of a message: the one that it brought along, or the
-// queue's random half and its number here.
-func (q *Queue[T]) id(slot uint32, m *meta) (id ID) {
+// setID sets id to that of a message: the one that it brought along, or the
+// queue's random half and its number here. (An array that is returned is written
+// in two halves and then copied whole, which stalls.)
+func (q *Queue[T]) setID(id *ID, slot uint32, m *meta) {
 	if m.is(moved) {
-		return q.core.cell(slot).more.id
+		*id = q.core.cell(slot).more.id
+		return
 	}
+	q.putID(id, m.seq)
+}
+
+func (q *Queue[T]) putID(id *ID, number uint64) {
 	binary.BigEndian.PutUint64(id[:8], q.idBase)
-	binary.BigEndian.PutUint64(id[8:], m.seq|1<<63) // the variant bits of a UUID
-	return id
+	binary.BigEndian.PutUint64(id[8:], number|1<<63) // the variant bits of a UUID
 }
 
 // receives counts all deliveries of a message, those by other queues too.

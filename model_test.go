@@ -265,10 +265,19 @@ func (m *model) remove(x *modelMessage) {
 	}
 }
 
+// apart says whether a send does not look at the queue, and so does not notice what
+// has expired: see backlog. It shows in whether a delete comes before the expiry.
+func (m *model) apart(o dabchick.SendOptions) bool {
+	return o.Group == "" && o.Delay == 0 && o.DedupID == "" &&
+		!m.o.FIFO && m.o.Delay <= 0 && m.o.MaxMessages == 0 && m.o.MaxBytes == 0 && m.o.OnEvent == nil
+}
+
 // send stores a message, unless it would be refused, or repeats another.
 func (m *model) send(body int, o dabchick.SendOptions, redriven bool) (*modelMessage, error) {
 	delay := o.Delay
-	m.expire()
+	if redriven || !m.apart(o) {
+		m.expire()
+	}
 	m.heed(o.Group)
 	switch {
 	case m.o.MaxBytes > 0 && bodySize(body) > m.o.MaxBytes:

@@ -307,6 +307,10 @@ func (o Options[T]) checkDriver() error {
 	return nil
 }
 
+func (o *SendOptions) isZero() bool {
+	return o.Delay == 0 && o.Group == "" && o.DedupID == "" && len(o.Attributes) == 0 && o.TraceHeader == ""
+}
+
 func (o SendOptions) check() error {
 	if err := checkDuration("Delay", o.Delay, true); err != nil {
 		return err

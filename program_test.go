@@ -277,7 +277,12 @@ func (p *program) sendBatch(i int) error {
 		o := p.sendOptions(p.pick(0, 0, time.Second, -2)) // the last is refused
 		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: o})
 	}
-	p.models[i].expire()
+	m := p.models[i]
+	if len(batch) == 0 && !m.apart(dabchick.SendOptions{}) || slices.ContainsFunc(batch, func(o dabchick.Outgoing[int]) bool {
+		return o.Delay != -2 && !m.apart(o.SendOptions)
+	}) {
+		m.expire()
+	}
 	ids, got := p.queues[i].SendBatch(context.Background(), batch)
 	var failed *dabchick.BatchError
 	errors.As(got, &failed)

@@ -34,9 +34,10 @@ type Queue[T any] struct {
 	sizer   func(T) int    // may be nil
 	dedupID func(T) string // may be nil
 	backend *backend[T]    // nil for the built-in engine
+	backlog *backlog[T]    // belongs to core, but for its mu
 	waiters sync.Pool      // of *waiter[T]
 
-	mu sync.Mutex
+	mu lock
 
 	// Everything below is guarded by mu. No two queues' locks are ever held at
 	// once, and nothing foreign is called while one is.
@@ -47,6 +48,7 @@ type Queue[T any] struct {
 	alarm     alarm
 	paused    bool
 	closed    bool
+	shut      bool // the backlog is, though the options would let it be open
 	totals    Totals
 	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
 	attempts  memory[string, []attempt] // receives that can be repeated
@@ -69,6 +71,8 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 		return nil, &opError{"new", name, err}
 	}
 	q := &Queue[T]{name: name, epoch: time.Now()}
+	q.backlog = new(backlog[T])
+	q.core.backlog = q.backlog
 	q.core.fifo = o.FIFO
 	if err := q.checkKind("DeadLetter", o.DeadLetter); err != nil && o.Driver == nil {
 		return nil, &opError{"new", name, err}
@@ -84,7 +88,9 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 		q.core.heedGroups()
 	}
 	q.core.clear()
+	q.shut = true
 	q.apply()
+	q.openBacklog()
 	q.alarm = alarm{ring: q.ring, at: never}
 	if o.Driver != nil {
 		q.backend = newBackend(q, &o)
@@ -143,6 +149,7 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 		return q.fail("set options", err)
 	}
 	now := q.enter(q.clock())
+	q.shutBacklog()
 	o.Driver, o.Codec, o.Size, o.DedupKey = q.opts.Driver, q.opts.Codec, q.opts.Size, q.opts.DedupKey
 	if o.FIFO && o.Delay != q.opts.Delay {
 		q.core.redelay(now, o.Delay)
@@ -165,8 +172,11 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 // On a FIFO queue a message needs a group, so use SendWith there.
 //
 // It takes O(1), or O(log n) with a delay that is not the queue's own.
-func (q *Queue[T]) Send(ctx context.Context, body T) (ID, error) {
-	return q.send(ctx, entry[T]{body: body})
+func (q *Queue[T]) Send(ctx context.Context, body T) (id ID, err error) {
+	if q.backend == nil && ctx.Err() == nil && q.queueUp(body, nil, &id) {
+		return id, nil
+	}
+	return q.send(ctx, &entry[T]{body: body})
 }
 
 // SendWith is Send with options for this message. Besides Send's errors, an
@@ -181,21 +191,28 @@ func (q *Queue[T]) SendWith(ctx context.Context, body T, o SendOptions) (ID, err
 	if err := o.check(); err != nil {
 		return ID{}, q.fail("send", err)
 	}
-	return q.send(ctx, q.entry(0, body, &o))
+	e := q.entry(0, body, &o)
+	return q.send(ctx, &e)
 }
 
-func (q *Queue[T]) send(ctx context.Context, e entry[T]) (ID, error) {
+func (q *Queue[T]) send(ctx context.Context, e *entry[T]) (id ID, err error) {
 	if err := ctx.Err(); err != nil {
-		return ID{}, err
+		return id, err
 	}
 	if q.backend != nil {
 		return q.backend.send(ctx, e)
 	}
+	if e.plain() && q.queueUp(e.body, e.more, &id) {
+		return id, nil
+	}
 	e.size = q.size(e.body, e.more)
-	now := q.heed(q.enter(q.clock()), e.group)
-	id, err := q.admit(now, &e, q.senders.n > 0)
+	now := q.enter(q.clock())
+	if e.group != "" {
+		now = q.heed(now)
+	}
+	err = q.admit(now, e, &id, q.senders.n > 0)
 	if err == errWait {
-		s := &sending[T]{entries: []entry[T]{e}, ids: make([]ID, 1)}
+		s := &sending[T]{entries: []entry[T]{*e}, ids: make([]ID, 1)}
 		q.awaitRoom(ctx, now, s)
 		return s.ids[0], q.fail("send", s.failed.first())
 	}
@@ -216,8 +233,12 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if q.backend == nil {
+		if ids, ok := q.queueUpBatch(batch); ok {
+			return ids, nil
+		}
+	}
 	s := &sending[T]{entries: make([]entry[T], 0, len(batch)), ids: make([]ID, len(batch))}
-	group := "" // of one of them that has one
 	for i := range batch {
 		o := &batch[i]
 		if err := o.check(); err != nil {
@@ -227,19 +248,12 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 		e := q.entry(i, o.Body, &o.SendOptions)
 		e.size = q.size(e.body, e.more)
 		s.entries = append(s.entries, e)
-		if e.group != "" {
-			group = e.group
-		}
+		s.grouped = s.grouped || e.group != ""
 	}
 	if q.backend != nil {
 		q.backend.sendBatch(ctx, s)
 	} else {
-		now := q.heed(q.enter(q.clock()), group)
-		if q.senders.n == 0 && q.storeAll(now, s) {
-			q.leave(now)
-		} else {
-			q.awaitRoom(ctx, now, s)
-		}
+		q.store(ctx, s)
 	}
 	return s.ids, q.failBatch("send batch", s.failed)
 }
@@ -256,11 +270,10 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 //
 // It takes O(1) while timeouts are the queue's own, or else O(log n) in the
 // messages hidden for others. It does not allocate, even when it waits.
-func (q *Queue[T]) Receive(ctx context.Context) (Message[T], error) {
+func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 	if err := ctx.Err(); err != nil {
-		return Message[T]{}, err
+		return m, err
 	}
-	var m Message[T]
 	if q.backend != nil {
 		ms, err := q.backend.receive(ctx, ReceiveOptions{Max: 1, Wait: Forever})
 		if err == nil {
@@ -344,7 +357,7 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 			err = q.mayTake(now)
 		}
 		if err == nil && ms == nil {
-			ms, _, err = q.takeFrom(now, nil, nil, o.Max, o.Visibility)
+			ms, err = q.takeFrom(now, nil, nil, o.Max, o.Visibility)
 			q.remember(now, o.AttemptID, ms)
 		}
 		switch err {
@@ -409,8 +422,7 @@ func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 	}
 	// A message that is on its way to another queue is counted there, or
 	// when it comes back and has no place any more.
-	n := q.core.len() - q.core.counts[moving]
-	q.core.clear()
+	n := q.core.clear()
 	q.accepted.clear()
 	q.attempts.clear()
 	q.totals.Purged += uint64(n)
@@ -452,6 +464,7 @@ func (q *Queue[T]) Close() error {
 		q.leave(now)
 		return nil
 	}
+	q.shutBacklog()
 	q.closed = true
 	for _, l := range []*line[T]{&q.receivers, &q.senders} {
 		for l.head != nil {

@@ -668,3 +668,39 @@ func TestConcurrentUseLosesAndRepeatsNothing(t *testing.T) {
 	require.Len(t, seen, producers*each)
 	counts(t, q, 0, 0, 0)
 }
+
+// What one goroutine sends is delivered in its order, also while others send beside
+// it and receivers come and go, so that messages take every way into the queue.
+func TestSendersKeepTheirOrder(t *testing.T) {
+	const senders, each = 4, 5000
+	q := mustNew(t, dabchick.Options[[2]int]{})
+	ctx := t.Context()
+	var sending sync.WaitGroup
+	for s := range senders {
+		sending.Go(func() {
+			for i := range each {
+				switch i % 50 {
+				case 0:
+					_, err := q.SendBatch(ctx, []dabchick.Outgoing[[2]int]{{Body: [2]int{s, i}}})
+					require.NoError(t, err)
+				case 1:
+					_, err := q.SendWith(ctx, [2]int{s, i}, dabchick.SendOptions{TraceHeader: "x"})
+					require.NoError(t, err)
+				default:
+					send(t, q, [2]int{s, i})
+				}
+			}
+		})
+	}
+	var next [senders]int
+	for range senders * each {
+		m, err := q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, next[m.Body[0]], m.Body[1], "of sender %d", m.Body[0])
+		next[m.Body[0]]++
+		require.NoError(t, m.Delete(ctx))
+	}
+	sending.Wait()
+	require.NoError(t, q.Check())
+	counts(t, q, 0, 0, 0)
+}

@@ -16,9 +16,22 @@ func (c *core[T]) expired(now int64) uint32 {
 	if slot != 0 {
 		c.expiry = after(c.slab.at(slot).sentAt, c.retention)
 	}
+	if s := c.taken.head; s != 0 {
+		if t := after(c.slab.at(s).sentAt, c.retention); t < c.expiry {
+			slot, c.expiry = s, t
+		}
+	}
 	if k, ok := c.bySent.Min(); ok {
 		if t := after(k.at, c.retention); t < c.expiry {
 			slot, c.expiry = k.slot, t
+		}
+	}
+	if first := c.backlog.peek(now); first == nil {
+		c.expiry = min(c.expiry, after(now, c.retention)) // what may be added from now on
+	} else if t := after(first.at, c.retention); t < c.expiry && (now <= t || !c.slab.full()) {
+		c.expiry = t
+		if now > t {
+			slot, _ = c.bring(first)
 		}
 	}
 	if now <= c.expiry {
@@ -36,10 +49,13 @@ func (c *core[T]) setRetention(d time.Duration) {
 // oldest returns the instant at which the longest-standing message arrived.
 func (c *core[T]) oldest() (at int64, ok bool) {
 	at = math.MaxInt64
-	for _, slot := range [...]uint32{c.arrivals.head, c.transfers.head} {
+	for _, slot := range [...]uint32{c.arrivals.head, c.taken.head, c.transfers.head} {
 		if slot != 0 {
 			at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true
 		}
+	}
+	if first := c.backlog.peek(c.now); first != nil {
+		at, ok = min(at, first.at), true
 	}
 	return at, ok
 }
@@ -59,6 +75,9 @@ func (c *core[T]) waiting() (at int64, ok bool) {
 	at = math.MaxInt64
 	if slot := c.ready.head; slot != 0 {
 		at, ok = c.slab.at(slot).at, true
+	}
+	if first := c.backlog.peek(c.now); first != nil {
+		at, ok = min(at, first.at), true
 	}
 	if k, any := c.heads.Min(); any {
 		at, ok = min(at, k.at), true

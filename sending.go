@@ -17,6 +17,11 @@ type entry[T any] struct {
 	moved bool // by a redrive, from another queue
 }
 
+// plain says whether an entry may go into the backlog.
+func (e *entry[T]) plain() bool {
+	return e.group == "" && e.delay == 0 && (e.more == nil || e.more.dedup == "")
+}
+
 // entry returns what a sender asks to store.
 func (q *Queue[T]) entry(index int, body T, o *SendOptions) entry[T] {
 	id := o.DedupID
@@ -32,6 +37,7 @@ type sending[T any] struct {
 	entries []entry[T] // those that are left
 	ids     []ID       // by index
 	failed  *BatchError
+	grouped bool // some have a group
 }
 
 // fail gives up all that is left.
@@ -42,39 +48,42 @@ func (s *sending[T]) fail(err error) {
 	s.entries = nil
 }
 
-// admit stores an entry if it may be stored now, and returns its id: or errWait,
-// or what is wrong with it.
-func (q *Queue[T]) admit(now int64, e *entry[T], othersWait bool) (ID, error) {
+// admit stores an entry if it may be stored now, and sets its id; or it returns
+// errWait, or what is wrong with the entry.
+func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error {
 	o := &q.opts
 	if q.closed {
-		return ID{}, ErrClosed
+		return ErrClosed
 	}
-	if err := q.checkEntry(e); err != nil {
-		return ID{}, err
-	}
-	if id, ok := q.duplicate(now, e); ok {
-		return id, nil
+	if e.more != nil || o.FIFO || o.MaxBytes > 0 { // else there is nothing to look at
+		if err := q.checkEntry(e); err != nil {
+			return err
+		}
+		if q.duplicate(now, e, id) {
+			return nil
+		}
 	}
 	switch {
 	case q.core.slab.full():
-		return ID{}, ErrFull
+		return ErrFull
 	case othersWait,
 		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
-		o.MaxBytes > 0 && q.core.bytes+e.size > o.MaxBytes:
+		o.MaxBytes > 0 && q.core.size()+e.size > o.MaxBytes:
 		if o.FailFast {
-			return ID{}, ErrFull
+			return ErrFull
 		}
-		return ID{}, errWait
+		return errWait
 	}
-	slot := q.core.add(now, e.body, e.more, e.group, e.size, e.delay)
+	slot, m := q.core.add(now, e)
 	q.totals.Sent++
-	m := q.core.slab.at(slot)
 	if q.listening() {
 		q.note(now, Sent, slot, m)
 	}
-	id := q.id(slot, m)
-	q.accept(now, e, id)
-	return id, nil
+	q.setID(id, slot, m)
+	if e.more != nil {
+		q.accept(now, e, id)
+	}
+	return nil
 }
 
 var errNoGroup = &InvalidError{"Group", "", "a name, on a FIFO queue"}
@@ -102,15 +111,28 @@ func (q *Queue[T]) checkEntry(e *entry[T]) error {
 func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
 	for len(s.entries) > 0 {
 		e := &s.entries[0]
-		id, err := q.admit(now, e, false)
+		err := q.admit(now, e, &s.ids[e.index], false)
 		if err == errWait {
 			return false
 		}
-		s.ids[e.index] = id
 		s.failed = s.failed.add(e.index, err)
 		s.entries = s.entries[1:]
 	}
 	return true
+}
+
+// store stores what there is to store, and waits for room if it must.
+func (q *Queue[T]) store(ctx context.Context, s *sending[T]) {
+	now := q.enter(q.clock())
+	q.shutBacklog() // nothing comes in between
+	if s.grouped {
+		now = q.heed(now)
+	}
+	if q.senders.n == 0 && q.storeAll(now, s) {
+		q.leave(now)
+	} else {
+		q.awaitRoom(ctx, now, s)
+	}
 }
 
 // awaitRoom waits in line until all of s is stored or failed, or ctx ends. What
@@ -136,4 +158,83 @@ func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
 		s.fail(w.err)
 	}
 	q.doneWaiting(w)
+}
+
+// queueUp stores a message in the backlog, if that is open, and sets its id.
+func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
+	b := q.backlog
+	if !b.open.Load() {
+		return false
+	}
+	size := q.size(body, more)
+	reading := q.clock()
+	b.mu.Lock()
+	if !b.open.Load() {
+		b.mu.Unlock()
+		return false
+	}
+	n := b.add(reading, body, more, size)
+	b.mu.Unlock()
+	q.putID(id, numberOf(n))
+	return true
+}
+
+// queueUpBatch is queueUp for a whole batch, or nothing.
+func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
+	b := q.backlog
+	if !b.open.Load() {
+		return nil, false
+	}
+	var few [32]int64
+	sizes := few[:0] // found without the lock, as it calls the user's function
+	for i := range batch {
+		if !batch[i].SendOptions.isZero() {
+			return nil, false
+		}
+		sizes = append(sizes, q.size(batch[i].Body, nil))
+	}
+	ids := make([]ID, len(batch))
+	reading := q.clock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open.Load() {
+		return nil, false
+	}
+	for i := range batch {
+		q.putID(&ids[i], numberOf(b.add(reading, batch[i].Body, nil, sizes[i])))
+	}
+	return ids, true
+}
+
+// shutBacklog sends senders to the queue's lock, until leave finds that nobody
+// waits. It needs the lock.
+func (q *Queue[T]) shutBacklog() {
+	if !q.shut && q.mayOpen() {
+		q.backlog.mu.Lock()
+		q.backlog.open.Store(false)
+		q.backlog.mu.Unlock()
+		q.shut = true
+	}
+}
+
+// openBacklog lets senders use the backlog again, if nobody waits. It needs the
+// lock.
+func (q *Queue[T]) openBacklog() {
+	if q.receivers.n+q.senders.n > 0 {
+		return
+	}
+	q.shut = false
+	if q.mayOpen() {
+		q.backlog.mu.Lock()
+		q.backlog.open.Store(true)
+		q.backlog.mu.Unlock()
+	}
+}
+
+// mayOpen says whether the options let senders use the backlog: if it does not
+// matter to a send what the queue holds, and to nobody that there was one. It needs
+// the lock.
+func (q *Queue[T]) mayOpen() bool {
+	o := &q.opts
+	return o.MaxMessages == 0 && o.MaxBytes == 0 && o.OnEvent == nil && o.Delay <= 0 && !o.FIFO && q.backend == nil && !q.closed
 }

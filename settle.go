@@ -65,45 +65,52 @@ func (q *Queue[T]) ParseReceipt(handle string) (Receipt, error) {
 }
 
 // A settling is what a receiver does with a message.
-type settling string
+type settling uint8
 
 const (
-	opDelete  settling = "delete"
-	opChange  settling = "change visibility"
-	opRelease settling = "release"
-	opReturn  settling = "return"
+	opDelete settling = iota
+	opChange
+	opRelease
+	opReturn
 )
+
+func (op settling) String() string {
+	return [...]string{"delete", "change visibility", "release", "return"}[op]
+}
 
 func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, d time.Duration) error {
 	if len(receipts) == 1 {
-		return q.settleOne(ctx, op, receipts[0], d)
+		return q.settleOne(ctx, op, &receipts[0], d)
 	}
 	if err := checkTimeout(d); err != nil {
-		return q.fail(string(op), err)
+		return q.fail(op.String(), err)
 	}
 	if q.backend != nil {
 		return q.backend.settle(ctx, op, receipts, d)
 	}
 	var failed *BatchError
 	now := q.enterTo(op)
-	for i, r := range receipts {
-		failed = failed.add(i, q.settleLocked(now, op, r, d))
+	for i := range receipts {
+		failed = failed.add(i, q.settleLocked(now, op, &receipts[i], d))
 	}
 	q.leave(now)
-	return q.failBatch(string(op), failed)
+	return q.failBatch(op.String(), failed)
 }
 
-func (q *Queue[T]) settleOne(ctx context.Context, op settling, r Receipt, d time.Duration) error {
+func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d time.Duration) error {
 	if err := checkTimeout(d); err != nil {
-		return q.fail(string(op), err)
+		return q.fail(op.String(), err)
 	}
 	if q.backend != nil {
-		return q.backend.settleOne(ctx, op, r, d)
+		return q.backend.settleOne(ctx, op, *r, d)
 	}
 	now := q.enterTo(op)
 	err := q.settleLocked(now, op, r, d)
 	q.leave(now)
-	return q.fail(string(op), err)
+	if err != nil {
+		err = q.fail(op.String(), err)
+	}
+	return err
 }
 
 // enterTo locks the queue. A delete does not depend on time, so it does not read
@@ -117,7 +124,7 @@ func (q *Queue[T]) enterTo(op settling) (now int64) {
 }
 
 // settleLocked settles one delivery. It needs the lock.
-func (q *Queue[T]) settleLocked(now int64, op settling, r Receipt, d time.Duration) error {
+func (q *Queue[T]) settleLocked(now int64, op settling, r *Receipt, d time.Duration) error {
 	c := &q.core
 	m, err := q.holding(r)
 	if err != nil {
@@ -159,7 +166,7 @@ func (q *Queue[T]) settleLocked(now int64, op settling, r Receipt, d time.Durati
 
 // holding returns the message of which r names the latest delivery, or what is
 // wrong with r. It needs the lock.
-func (q *Queue[T]) holding(r Receipt) (*meta, error) {
+func (q *Queue[T]) holding(r *Receipt) (*meta, error) {
 	if r.issuer != &q.issuer {
 		return nil, ErrReceiptInvalid
 	}

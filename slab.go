@@ -31,9 +31,13 @@ type chunk struct {
 // meta is what the core knows of a message apart from its contents.
 // Instants are nanoseconds since the queue was made.
 type meta struct {
-	at       int64  // hidden until then, or visible since then
-	place    uint64 // breaks ties of at; drawn anew whenever the message is placed
-	seq      uint64 // number of the send; names the message; 0 in a free slot
+	at int64 // hidden until then, or visible since then
+	// order breaks ties of at with what comes through the backlog. It is twice the
+	// number of messages that had been added there when this one became visible, or
+	// the odd number of one that was there itself; 0 in a hidden message.
+	order    uint64
+	place    uint64 // breaks further ties; drawn anew whenever the message is placed
+	seq      uint64 // number of the send, odd if through the backlog; names the message; 0 in a free slot
 	sentAt   int64
 	firstAt  int64 // instant of the first receive, or never
 	size     int64
@@ -53,10 +57,19 @@ func (m *meta) counted() int64 { return m.receives - int64(m.returned) }
 type flags uint8
 
 const (
-	moved    flags = 1 << iota // came here as a dead letter
-	stay                       // the dead-letter queue refused it: deliver it once more
-	ownDelay                   // was sent with a delay that is not the queue's
+	moved       flags = 1 << iota // came here as a dead letter
+	stay                          // the dead-letter queue refused it: deliver it once more
+	ownDelay                      // was sent with a delay that is not the queue's
+	fromBacklog                   // was in the backlog
 )
+
+// before says whether a visible message became so before another did.
+func (m *meta) before(o *meta) bool {
+	if m.at != o.at {
+		return m.at < o.at
+	}
+	return m.order < o.order || m.order == o.order && m.place < o.place
+}
 
 func (m *meta) is(f flags) bool { return m.flags&f != 0 }
 
@@ -87,7 +100,7 @@ func (s *slab) full() bool {
 	return s.open == 0 && len(s.chunks) == maxChunks && len(s.spare) == 0
 }
 
-// alloc returns a free slot. The caller fills the whole of its meta.
+// alloc returns a free slot. Its meta is zero but for links.
 func (s *slab) alloc() uint32 {
 	if s.open == 0 {
 		s.grow()
@@ -117,7 +130,7 @@ func (s *slab) release(slot uint32) bool {
 	n := slot >> chunkBits
 	c := s.chunks[n]
 	m := &c.meta[slot%chunkSize]
-	m.seq, m.state = 0, free
+	*m = meta{}
 	if c.free == 0 && c.fresh == chunkSize {
 		s.reopen(n)
 	}
@@ -185,7 +198,15 @@ type list struct {
 	head, tail uint32
 }
 
-func (l *list) append(s *slab, slot uint32, m *meta) { l.insertAfter(s, l.tail, slot, m) }
+func (l *list) append(s *slab, slot uint32, m *meta) {
+	m.links[l.kind] = link{prev: l.tail}
+	if l.tail != 0 {
+		s.at(l.tail).links[l.kind].next = slot
+	} else {
+		l.head = slot
+	}
+	l.tail = slot
+}
 
 // insertAfter puts slot behind the member after, or first if after is 0.
 func (l *list) insertAfter(s *slab, after, slot uint32, m *meta) {
@@ -211,7 +232,7 @@ func (l *list) insert(s *slab, slot uint32, m *meta) {
 	prev := uint32(0)
 	for next := l.head; next != 0; {
 		n := s.at(next)
-		if n.at > m.at || n.at == m.at && n.place > m.place {
+		if m.before(n) {
 			break
 		}
 		prev, next = next, n.links[l.kind].next

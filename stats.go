@@ -94,23 +94,22 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 		}
 	}
 	c := &q.core
-	s := Stats{
-		Visible:          c.counts[visible],
-		InFlight:         c.counts[inFlight] + c.counts[moving],
-		Delayed:          c.counts[delayed],
-		Bytes:            c.bytes,
-		WaitingReceivers: q.receivers.n,
-		WaitingSenders:   q.senders.n,
-		Paused:           q.paused,
-		Closed:           q.closed,
-		Totals:           q.totals,
-	}
+	var s Stats
 	if at, ok := c.oldest(); ok {
 		s.OldestAge = time.Duration(now - at)
 	}
 	if at, ok := c.waiting(); ok {
 		s.LongestWait = time.Duration(now - at)
 	}
+	added, n, bytes := c.backlog.sums() // last, as it may grow meanwhile
+	s.Visible = c.counts[visible] + n
+	s.InFlight = c.counts[inFlight] + c.counts[moving]
+	s.Delayed = c.counts[delayed]
+	s.Bytes = c.bytes + bytes
+	s.WaitingReceivers, s.WaitingSenders = q.receivers.n, q.senders.n
+	s.Paused, s.Closed = q.paused, q.closed
+	s.Totals = q.totals
+	s.Sent += added
 	q.leave(now)
 	return s, nil
 }
@@ -137,6 +136,11 @@ func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	if c.fifo {
 		slots = c.slab.first(&c.arrivals, n)
 	} else {
+		for range n {
+			if !q.surface(now) {
+				break
+			}
+		}
 		slots = c.visible(n)
 		slots = append(slots, c.hidden.list(n-len(slots))...)
 	}

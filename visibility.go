@@ -16,8 +16,10 @@ import (
 //   - A message is in exactly one place by visibility: in ready, in hidden, in
 //     its group's list, held back behind others of its group, or nowhere while
 //     it is being moved to another queue.
+//   - What is in the backlog is visible, and in no other place. All else that is
+//     said here is of what was taken out of it.
 //   - ready holds visible messages only, in the order in which they became so:
-//     by (at, place), strictly rising.
+//     by (at, order, place), strictly rising.
 //   - On a FIFO queue only the first message of a group, the oldest that is
 //     here, is in ready. A visible one that is not the first is held back.
 //   - On a standard queue a visible message with a group is in the list of its
@@ -27,17 +29,18 @@ import (
 //     became visible while something overdue stood there, by (at, place). What
 //     is overdue in it comes after all of ready.
 //   - So the next message to deliver is the first of ready, or else the first
-//     of hidden if its instant has come, and nothing has to be done at the
-//     instant when a timeout ends.
+//     of hidden if its instant has come, unless the first of the backlog comes
+//     before it. Nothing has to be done at the instant when a timeout ends.
 //   - counts tells how many messages are in each state as last noticed. Those
 //     that came up unnoticed are the overdue ones in hidden; surface notices.
-//   - A message is in arrivals, or in transfers if it came as a dead letter,
-//     and there in order of arrival.
+//   - A message is in arrivals, in taken if it was in the backlog, or in transfers
+//     if it came as a dead letter, and there in order of arrival.
 //   - (seq, receives) names one delivery for ever: seq is never used again, and
 //     receives only grows once a delivery was handed out.
 type core[T any] struct {
-	slab  slab
-	cells []*[chunkSize]cell[T]
+	slab    slab
+	cells   []*[chunkSize]cell[T]
+	backlog *backlog[T]
 
 	ready  list
 	heads  *btree.BTreeG[key] // of the groups with visible messages; slot is the group
@@ -45,14 +48,15 @@ type core[T any] struct {
 	groups groups
 
 	arrivals  list               // sent here, so in order of sentAt too
+	taken     list               // the same for those that were in the backlog
 	transfers list               // moved here as dead letters
 	bySent    *btree.BTreeG[key] // the transfers by the sentAt that they brought along
 	expiry    int64              // nothing passes its retention before this instant
 
-	counts [states]int
-	bytes  int64  // sum of sizes
-	now    int64  // the latest instant seen
-	drawn  uint64 // the last number given out as seq or place
+	counts [states]int // that of free is the number of all others, negative
+	bytes  int64       // sum of sizes
+	now    int64       // the latest instant seen
+	drawn  uint64      // the last number given out as seq or place
 
 	visibility  time.Duration
 	delay       time.Duration
@@ -109,9 +113,11 @@ func after(now int64, d time.Duration) int64 {
 	return math.MaxInt64
 }
 
-// clear empties the core and makes it ready for use. The numbers and the time
-// go on, so that receipts from before stay recognisable.
-func (c *core[T]) clear() {
+// clear empties the core and makes it ready for use, and returns how many messages
+// there were, without those that are on their way to another queue. The numbers
+// and the time go on, so that receipts from before stay recognisable.
+func (c *core[T]) clear() int {
+	n := c.backlog.clear() - c.counts[free] - c.counts[moving]
 	c.slab = slab{}
 	c.cells = nil
 	c.ready = list{kind: placed}
@@ -120,11 +126,13 @@ func (c *core[T]) clear() {
 	c.use = usage{upTo: c.now}
 	c.hidden = newIndex(&c.slab)
 	c.arrivals = list{kind: arrived}
+	c.taken = list{kind: arrived}
 	c.transfers = list{kind: arrived}
 	c.bySent = newTree()
-	c.expiry = math.MaxInt64
+	c.expiry = after(c.now, c.retention)
 	c.counts = [states]int{}
 	c.bytes = 0
+	return n
 }
 
 // advance takes note of the time and returns it. A reading that another caller
@@ -135,14 +143,16 @@ func (c *core[T]) advance(now int64) int64 {
 	return c.now
 }
 
+// size returns the sum of the sizes of all messages. The backlog must be shut.
+func (c *core[T]) size() int64 { return c.bytes + c.backlog.bytes - c.backlog.weighed }
+
 func (c *core[T]) draw() uint64 {
-	c.drawn++
+	c.drawn += 2 // odd numbers are the backlog's
 	return c.drawn
 }
 
-func (c *core[T]) len() int {
-	return c.counts[visible] + c.counts[inFlight] + c.counts[delayed] + c.counts[moving]
-}
+// len returns how many messages there are.
+func (c *core[T]) len() int { return c.backlog.len() - c.counts[free] }
 
 func (c *core[T]) cell(slot uint32) *cell[T] {
 	return &c.cells[slot>>chunkBits][slot%chunkSize]
@@ -150,10 +160,10 @@ func (c *core[T]) cell(slot uint32) *cell[T] {
 
 // add stores a message that is sent now and returns its slot. A delay of 0
 // means the queue's own. O(1) for that and for no delay, else O(log n).
-func (c *core[T]) add(now int64, body T, more *details[T], group string, size int64, delay time.Duration) uint32 {
-	slot, m := c.insert(now, body, more, group, size)
+func (c *core[T]) add(now int64, e *entry[T]) (uint32, *meta) {
+	slot, m := c.insert(now, e.body, e.more, e.group, e.size)
 	c.arrivals.append(&c.slab, slot, m)
-	run := runOther
+	delay, run := e.delay, runOther
 	if delay == 0 {
 		delay, run = c.delay, runDelay
 	} else {
@@ -164,7 +174,7 @@ func (c *core[T]) add(now int64, body T, more *details[T], group string, size in
 	} else {
 		c.hide(now, slot, m, delay, delayed, run)
 	}
-	return slot
+	return slot, m
 }
 
 // transfer stores a dead letter. more says its history. On a standard queue it
@@ -181,45 +191,55 @@ func (c *core[T]) transfer(now int64, body T, more *details[T], group string, si
 		c.arrivals.append(&c.slab, slot, m)
 	} else {
 		c.transfers.append(&c.slab, slot, m)
-		c.bySent.ReplaceOrInsert(key{m.sentAt, m.seq, slot})
+		c.bySent.ReplaceOrInsert(key{at: m.sentAt, place: m.seq, slot: slot})
 	}
 	c.show(now, slot, m)
 	return slot
 }
 
 func (c *core[T]) insert(sentAt int64, body T, more *details[T], group string, size int64) (uint32, *meta) {
+	slot, m := c.lay(body, more, size)
+	m.seq, m.sentAt = c.draw(), sentAt
+	if group != "" {
+		c.joinGroup(slot, m, group)
+	}
+	c.expiry = min(c.expiry, after(sentAt, c.retention))
+	return slot, m
+}
+
+// lay puts the contents of a message into a free slot.
+func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {
 	slot := c.slab.alloc()
 	n := int(slot >> chunkBits)
 	if n == len(c.cells) {
 		c.cells = append(c.cells, nil)
 	}
-	if c.cells[n] == nil {
-		c.cells[n] = new([chunkSize]cell[T])
+	cells := c.cells[n]
+	if cells == nil {
+		cells = new([chunkSize]cell[T])
+		c.cells[n] = cells
 	}
-	e := &c.cells[n][slot%chunkSize]
+	e := &cells[slot%chunkSize]
 	e.body, e.more = body, more
 	m := c.slab.at(slot)
-	*m = meta{seq: c.draw(), sentAt: sentAt, firstAt: never, size: size, home: nowhere}
-	if group != "" {
-		c.joinGroup(slot, m, group)
-	}
-	c.count(m, free, 1) // balanced by the state that the caller gives it
+	m.firstAt, m.size, m.home = never, size, nowhere
 	c.bytes += size
-	c.expiry = min(c.expiry, after(sentAt, c.retention))
 	return slot, m
 }
 
 // drop removes a message for good.
 func (c *core[T]) drop(slot uint32, m *meta) {
 	c.lift(slot, m)
-	if m.is(moved) && !c.fifo {
+	switch {
+	case m.is(fromBacklog):
+		c.taken.remove(&c.slab, m)
+	case m.is(moved) && !c.fifo:
 		c.transfers.remove(&c.slab, m)
-		c.bySent.Delete(key{m.sentAt, m.seq, slot})
-	} else {
+		c.bySent.Delete(key{at: m.sentAt, place: m.seq, slot: slot})
+	default:
 		c.arrivals.remove(&c.slab, m)
 	}
 	c.set(c.now, m, free)
-	c.count(m, free, -1)
 	if m.group != 0 {
 		c.leaveGroup(slot, m)
 	}
@@ -232,22 +252,12 @@ func (c *core[T]) drop(slot uint32, m *meta) {
 
 // set changes the state of a message, which happened at an instant.
 func (c *core[T]) set(at int64, m *meta, s state) {
-	if c.grouped && !c.fifo && (m.state == inFlight) != (s == inFlight) {
-		c.measure(at, m)
+	if c.grouped {
+		c.setInGroup(at, m, s)
 	}
-	c.count(m, m.state, -1)
-	c.count(m, s, 1)
+	c.counts[m.state]--
+	c.counts[s]++
 	m.state = s
-	if c.groupLimit > 0 && m.group != 0 {
-		c.relist(m.group, c.groups.at(m.group))
-	}
-}
-
-func (c *core[T]) count(m *meta, s state, by int) {
-	c.counts[s] += by
-	if m.group != 0 {
-		c.groups.at(m.group).counts[s] += by
-	}
 }
 
 // lift takes a message out of its place by visibility.
@@ -266,7 +276,7 @@ func (c *core[T]) lift(slot uint32, m *meta) {
 
 // show makes a lifted message visible from now, behind all that are visible.
 func (c *core[T]) show(now int64, slot uint32, m *meta) {
-	m.at, m.place = now, c.draw()
+	m.at, m.order, m.place = now, 2*c.backlog.added.Load(), c.draw()
 	c.set(now, m, visible)
 	if c.hidden.due(now) != 0 && !c.isHeldBack(slot, m) {
 		c.hidden.push(runArrival, slot, m)
@@ -279,29 +289,37 @@ func (c *core[T]) show(now int64, slot uint32, m *meta) {
 // that are there.
 func (c *core[T]) reveal(slot uint32, m *meta) {
 	switch {
-	case c.isHeldBack(slot, m):
+	case m.group != 0 && !c.fifo:
+		c.enlist(slot, m)
+	case m.group != 0 && c.isHeldBack(slot, m):
 		m.home = heldBack
-	case c.fifo || m.group == 0:
+	default:
 		m.home = inReady
 		c.ready.append(&c.slab, slot, m)
-	default:
-		c.enlist(slot, m)
 	}
 }
 
 // hide makes a lifted message come up d from now.
 func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state, run home) {
-	m.at, m.place = after(now, d), c.draw()
+	m.at, m.order, m.place = after(now, d), 0, c.draw()
 	c.set(now, m, s)
 	c.hidden.push(run, slot, m)
 }
 
-// next returns the slot of the message to deliver now, or 0. Messages that were
-// placed after the number last do not count.
+// next returns the slot of the message to deliver now, or 0. It may have no place
+// yet; leaveBe gives it one. Messages that were placed after the number last do not
+// count.
 func (c *core[T]) next(now int64, last uint64) uint32 {
 	slot := c.ready.head
+	if first := c.backlog.peek(now); first != nil && c.isNext(first, slot) {
+		if !c.grouped {
+			slot, _ = c.bring(first)
+			return slot
+		}
+		slot = c.bringTo(0, first)
+	}
 	switch {
-	case c.heads.Len() > 0:
+	case c.grouped && c.heads.Len() > 0:
 		return c.fairest(now, last)
 	case slot == 0 && !(c.grouped && c.groupLimit > 0): // else what is due is noticed first
 		slot = c.hidden.due(now)
@@ -343,15 +361,15 @@ func (c *core[T]) spent(m *meta) bool {
 
 // seen says where a message was before it was taken from its place.
 type seen struct {
-	at    int64
-	place uint64
-	first bool // it had never been received
+	at           int64
+	order, place uint64
+	first        bool // it had never been received
 }
 
 // deliver counts a delivery of the message that next returned, and hides it
 // for d, or for the queue's own timeout if d is 0.
 func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen {
-	was := seen{m.at, m.place, m.firstAt == never}
+	was := seen{m.at, m.order, m.place, m.firstAt == never}
 	c.lift(slot, m)
 	m.receives++
 	m.flags &^= stay
@@ -397,7 +415,7 @@ func (c *core[T]) giveBack(now int64, slot uint32, m *meta) {
 // flight until it is dropped or put back, and on a FIFO queue holds back its
 // group till then.
 func (c *core[T]) detach(slot uint32, m *meta) seen {
-	was := seen{at: m.at, place: m.place}
+	was := seen{at: m.at, order: m.order, place: m.place}
 	c.lift(slot, m)
 	c.set(c.now, m, moving)
 	return was
@@ -405,7 +423,7 @@ func (c *core[T]) detach(slot uint32, m *meta) seen {
 
 // putBack returns a message that next had given to the place that it had.
 func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
-	m.at, m.place = was.at, was.place
+	m.at, m.order, m.place = was.at, was.order, was.place
 	c.set(c.now, m, visible)
 	switch {
 	case c.isHeldBack(slot, m):
@@ -428,8 +446,12 @@ const (
 	unknown                    // no such delivery was ever made
 )
 
-func (c *core[T]) find(r Receipt) (*meta, standing) {
-	if r.seq == 0 || r.seq > c.drawn {
+func (c *core[T]) find(r *Receipt) (*meta, standing) {
+	given := c.drawn
+	if r.seq%2 == 1 {
+		given = 2 * c.backlog.taken
+	}
+	if r.seq == 0 || r.seq > given {
 		return nil, unknown
 	}
 	m := c.slab.lookup(r.slot)
@@ -455,7 +477,7 @@ func (c *core[T]) keep(now int64, slot uint32, m *meta, until int64) {
 		c.show(now, slot, m)
 		return
 	}
-	m.at, m.place = until, c.draw()
+	m.at, m.order, m.place = until, 0, c.draw()
 	c.set(now, m, inFlight)
 	c.hidden.push(runOther, slot, m)
 }

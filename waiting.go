@@ -110,8 +110,8 @@ func (q *Queue[T]) enter(reading int64) (now int64) {
 func (q *Queue[T]) prompt() bool { return q.core.grouped || q.listening() }
 
 // heed notices that there are groups from now on. It needs the lock.
-func (q *Queue[T]) heed(now int64, group string) int64 {
-	if group == "" || q.core.grouped {
+func (q *Queue[T]) heed(now int64) int64 {
+	if q.core.grouped {
 		return now
 	}
 	now = q.core.advance(q.clock())
@@ -182,6 +182,10 @@ func (q *Queue[T]) noteUp(now int64, slot uint32, was state) {
 // leave serves those who wait, unlocks, and then does what must not be done
 // under the lock: it carries dead letters over and tells events.
 func (q *Queue[T]) leave(now int64) {
+	if q.receivers.n+q.senders.n+len(q.moves)+len(q.events) == 0 && q.alarm.at == never && !q.shut {
+		q.mu.Unlock()
+		return
+	}
 	if q.receivers.n+q.senders.n > 0 || q.alarm.at != never {
 		q.serve(now)
 	}
@@ -192,6 +196,9 @@ func (q *Queue[T]) leave(now int64) {
 		if q.receivers.n+q.senders.n > 0 {
 			q.serve(now)
 		}
+	}
+	if q.shut {
+		q.openBacklog()
 	}
 	if len(q.events) > 0 {
 		q.tell()
@@ -209,7 +216,7 @@ func (q *Queue[T]) serve(now int64) {
 	for q.receivers.head != nil && !q.paused {
 		w := q.receivers.head
 		var err error
-		w.got, w.was, err = q.takeFrom(now, w.got, w.was, w.most, w.visibility)
+		w.got, err = q.takeFrom(now, w.got, &w.was, w.most, w.visibility)
 		if err != nil {
 			break
 		}
@@ -217,13 +224,20 @@ func (q *Queue[T]) serve(now int64) {
 		q.wake(&q.receivers, nil)
 	}
 	next := int64(math.MaxInt64)
-	if q.receivers.head != nil && !q.paused {
+	receiving := q.receivers.head != nil && !q.paused
+	if receiving {
 		next = q.core.soonest()
 	}
-	if q.senders.head != nil && q.core.expiry < next {
+	// What expires may make room, or have held back what a receiver can have.
+	if (q.senders.head != nil || receiving && q.holdsBack()) && q.core.expiry < next {
 		next = q.core.expiry + 1
 	}
 	q.alarm.set(next, now)
+}
+
+// holdsBack says whether a message may be kept from receivers by another one.
+func (q *Queue[T]) holdsBack() bool {
+	return q.core.fifo || q.opts.MaxInFlight > 0 || q.core.groupLimit > 0
 }
 
 // ring runs when the alarm goes off.
@@ -272,7 +286,10 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, 
 		return seen{}, errWait
 	}
 	for {
-		slot := c.follower(now, prev)
+		slot := uint32(0)
+		if prev != 0 && c.fifo {
+			slot = c.follower(now, prev)
+		}
 		if slot == 0 {
 			slot = c.next(now, last)
 		}
@@ -310,24 +327,35 @@ func (q *Queue[T]) below(now int64, n int) bool {
 	return true
 }
 
-// takeFrom appends up to most messages to got, and where they were to was. It
-// returns an error only if there was none. It needs the lock.
-func (q *Queue[T]) takeFrom(now int64, got []Message[T], was []seen, most int, d time.Duration) ([]Message[T], []seen, error) {
-	last, prev := q.core.drawn, uint32(0)
+// takeFrom appends up to most messages to got, and where they were to was if that is
+// not nil. It returns an error only if there was none. It needs the lock.
+func (q *Queue[T]) takeFrom(now int64, got []Message[T], was *[]seen, most int, d time.Duration) ([]Message[T], error) {
+	c := &q.core
+	if likely := min(most, c.counts[visible]+c.backlog.len()); cap(got) < likely {
+		got = make([]Message[T], 0, likely)
+	}
+	last, prev := c.drawn, uint32(0)
 	for len(got) < most {
-		got = append(got, Message[T]{})
-		s, err := q.take(now, &got[len(got)-1], d, last, prev)
+		if len(got) < cap(got) {
+			got = got[:len(got)+1] // zero already
+		} else {
+			got = append(got, Message[T]{})
+		}
+		m := &got[len(got)-1]
+		s, err := q.take(now, m, d, last, prev)
 		if err != nil {
 			got = got[:len(got)-1]
 			if len(got) > 0 {
 				break
 			}
-			return got, was, err
+			return got, err
 		}
-		was = append(was, s)
-		prev = got[len(got)-1].Receipt.slot
+		if was != nil {
+			*was = append(*was, s)
+		}
+		prev = m.Receipt.slot
 	}
-	return got, was, nil
+	return got, nil
 }
 
 // mayTake says whether a receiver that comes now may take messages, after those
@@ -357,6 +385,7 @@ func (q *Queue[T]) takeNext(now int64, m *Message[T], d time.Duration) (seen, er
 // awaitMessages waits in line for what w asks for, or until ctx ends or wait is
 // over. It needs the lock, and unlocks.
 func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], wait time.Duration) error {
+	q.shutBacklog() // what senders have put there till now is served by leave
 	q.receivers.join(w)
 	q.leave(now)
 
@@ -401,7 +430,7 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 // purge has overtaken meanwhile.
 func (q *Queue[T]) handBack(now int64, w *waiter[T]) {
 	for i := range w.got {
-		r := w.got[i].Receipt
+		r := &w.got[i].Receipt
 		m, standing := q.core.find(r)
 		if standing != newest {
 			continue

@@ -1,0 +1,151 @@
+package dabchick
+
+import "sync/atomic"
+
+// A backlog is the messages that were sent, can be delivered, and have not been
+// looked at since, in the order of sending. It is what keeps senders and receivers
+// out of each other's way: it has a lock of its own, and an entry is a third of what
+// a message takes in the core, where only what is being worked on has to be.
+//
+// Senders add at one end, under mu. The other end is the core's, which takes a
+// message in when it is to be delivered, to expire or to be shown. All that the two
+// share is how many were added.
+//
+// A message is sent to the core, past the backlog, if it has a group or a delay, and
+// while the backlog is shut: when somebody waits, or the queue has bounds or a hook
+// to heed. The core knows the order between the two; see meta.order.
+type backlog[T any] struct {
+	mu lock
+
+	// Guarded by mu. To change open takes the queue's lock as well.
+	open  atomic.Bool // what is read without mu is a hint
+	last  *page[T]
+	at    int64 // when the last message was sent
+	bytes int64 // sum of the sizes of all that were ever added
+
+	added atomic.Uint64 // how many there ever were; they are numbered from 0
+	begun *page[T]      // the first page since the last clear
+	spare atomic.Pointer[page[T]]
+
+	_ [64]byte // what senders write is not on a line with what the core writes
+
+	// Guarded by the queue's lock.
+	first   *page[T]
+	used    *page[T] // what is before first, until first is there
+	taken   uint64   // how many the core has taken: the number of the first
+	seen    uint64   // what added was lately
+	emptyAt int64    // when the core last found nothing
+	weighed int64    // sum of the sizes of those that were taken
+}
+
+// A mail is a message in a backlog.
+type mail[T any] struct {
+	body T
+	more *details[T]
+	size int64
+	at   int64
+}
+
+const pageSize = 64
+
+// A page is a stretch of a backlog.
+type page[T any] struct {
+	mail [pageSize]mail[T]
+	next *page[T]
+}
+
+// add puts a message at the end, and returns its number. It needs mu.
+func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) uint64 {
+	n := b.added.Load()
+	p := b.last
+	if p == nil || n%pageSize == 0 {
+		p = b.turn()
+	}
+	b.at = max(b.at, at)
+	m := &p.mail[n%pageSize]
+	m.body, m.more, m.size, m.at = body, more, size, b.at
+	b.bytes += size
+	b.added.Store(n + 1)
+	return n
+}
+
+// turn begins a page. It needs mu.
+func (b *backlog[T]) turn() *page[T] {
+	p := b.spare.Swap(nil)
+	if p == nil {
+		p = new(page[T])
+	}
+	if b.last == nil {
+		b.begun = p
+	} else {
+		b.last.next = p
+	}
+	b.last = p
+	return p
+}
+
+// peek returns the first message, or nil. It needs the queue's lock.
+func (b *backlog[T]) peek(now int64) *mail[T] {
+	if b.taken == b.seen {
+		b.seen = b.added.Load()
+		if b.taken == b.seen {
+			b.emptyAt = now
+			return nil
+		}
+	}
+	if b.first == nil {
+		b.begin()
+	}
+	m := &b.first.mail[b.taken%pageSize]
+	// A sender that was overtaken between its look at the clock and its lock
+	// counts as sending when it was, in either direction.
+	m.at = min(max(m.at, b.emptyAt), now)
+	return m
+}
+
+// begin finds the page of the first message. It needs the queue's lock.
+func (b *backlog[T]) begin() {
+	if b.used == nil {
+		b.first = b.begun
+		return
+	}
+	b.first = b.used.next
+	b.used.next = nil
+	b.spare.Store(b.used)
+	b.used = nil
+}
+
+// take removes the first message, which peek returned. It needs the queue's lock.
+func (b *backlog[T]) take(m *mail[T]) {
+	b.weighed += m.size
+	*m = mail[T]{}
+	b.taken++
+	if b.taken%pageSize == 0 {
+		b.used, b.first = b.first, nil
+	}
+}
+
+// len returns how many messages there are. It needs the queue's lock.
+func (b *backlog[T]) len() int { return int(b.added.Load() - b.taken) }
+
+// sums returns how many messages were ever added, how many are there, and their
+// sizes. It needs the queue's lock.
+func (b *backlog[T]) sums() (added uint64, n int, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	added = b.added.Load()
+	return added, int(added - b.taken), b.bytes - b.weighed
+}
+
+// clear drops all messages, and returns how many. It needs the queue's lock.
+func (b *backlog[T]) clear() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.len()
+	b.taken = b.added.Load()
+	b.seen = b.taken
+	b.weighed = b.bytes
+	b.last, b.begun, b.first, b.used = nil, nil, nil, nil
+	b.spare.Store(nil)
+	return n
+}

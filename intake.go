@@ -1,0 +1,67 @@
+package dabchick
+
+// How messages of the backlog come into the core: one by one, each when it is the next
+// to deliver, past its retention, or to be shown.
+
+// isNext says whether the first message of the backlog comes before all others that
+// have no group; slot is the first of ready, or 0.
+func (c *core[T]) isNext(first *mail[T], slot uint32) bool {
+	if slot == 0 {
+		slot = c.hidden.due(first.at)
+	}
+	return (slot == 0 || c.isBefore(first, c.slab.at(slot))) && !c.slab.full()
+}
+
+// isBefore says whether the first message of the backlog became visible before
+// another message did.
+func (c *core[T]) isBefore(first *mail[T], m *meta) bool {
+	return first.at < m.at || first.at == m.at && numberOf(c.backlog.taken) < m.order
+}
+
+// bring takes the first message of the backlog in. It is in no place yet, and does
+// not count; the caller sees to both. The slab must have room.
+func (c *core[T]) bring(first *mail[T]) (uint32, *meta) {
+	slot, m := c.lay(first.body, first.more, first.size)
+	m.seq = numberOf(c.backlog.taken)
+	m.sentAt, m.at, m.order = first.at, first.at, m.seq
+	m.flags = fromBacklog
+	c.taken.append(&c.slab, slot, m)
+	c.backlog.take(first)
+	return slot, m
+}
+
+// bringTo takes the first message of the backlog into ready, behind the message in
+// slot after, or before all if that is 0.
+func (c *core[T]) bringTo(after uint32, first *mail[T]) uint32 {
+	slot, m := c.bring(first)
+	c.set(c.now, m, visible)
+	m.home = inReady
+	c.ready.insertAfter(&c.slab, after, slot, m)
+	return slot
+}
+
+// leaveBe gives the message that next returned a place, if it is not taken.
+func (c *core[T]) leaveBe(slot uint32, m *meta) {
+	if m.home == nowhere {
+		c.putBack(slot, m, seen{at: m.at, order: m.order, place: m.place})
+	}
+}
+
+// bringAmong takes messages of the backlog into ready, until they or others make up
+// the first n there. What is overdue must have been noticed, or n of it. O(n).
+func (c *core[T]) bringAmong(n int) {
+	prev, slot := uint32(0), c.ready.head
+	for range n {
+		if first := c.backlog.peek(c.now); first != nil && c.isNext(first, slot) {
+			prev = c.bringTo(prev, first)
+			continue
+		}
+		if slot == 0 {
+			break
+		}
+		prev, slot = slot, c.slab.at(slot).links[placed].next
+	}
+}
+
+// numberOf returns the number of a message that is the nth of the backlog.
+func numberOf(n uint64) uint64 { return 2*n + 1 }
