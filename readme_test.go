@@ -2,6 +2,7 @@ package dabchick_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 	name := regexp.MustCompile("`((?:Test|Fuzz|Example|Benchmark)[A-Za-z0-9_]*)`")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/guarantees.md", "docs/decisions.md", "docs/testing.md", "docs/aws-sdk.md", "docs/sqs-compatibility.md"} {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/guarantees.md", "docs/decisions.md", "docs/testing.md", "docs/aws-sdk.md", "docs/sqs-compatibility.md", "testdata/script/README.md"} {
 		b, err := os.ReadFile(doc)
 		require.NoError(t, err)
 		for _, m := range name.FindAllStringSubmatch(string(b), -1) {
@@ -50,12 +51,8 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 				t.Errorf("%s names %s, which does not exist", doc, m[1])
 			}
 		}
-		dir := ""
-		if strings.HasPrefix(doc, "docs/") {
-			dir = "docs/"
-		}
 		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
-			_, err := os.Stat(dir + m[1])
+			_, err := os.Stat(filepath.Join(filepath.Dir(doc), m[1]))
 			require.NoError(t, err, "%s links to it", doc)
 		}
 	}
