@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,15 +28,6 @@ var commands = map[string]func(*session, *arguments) call{
 	"state":             (*session).state,
 	"group":             (*session).group,
 	"totals":            (*session).totals,
-}
-
-// onTheSpot is a call that cannot be made in the background: later commands need
-// what it does.
-func (a *arguments) onTheSpot(answer func() []string) call {
-	if a.background {
-		a.fail("it cannot be in the background")
-	}
-	return func(context.Context) func() []string { return answer }
 }
 
 // target returns the queue that a command is for: q, unless it names another.
@@ -166,48 +156,6 @@ func (s *session) send(a *arguments) call {
 	}
 }
 
-// attributes takes the arguments attr:NAME.
-func (a *arguments) attributes() map[string]dabchick.Attribute {
-	attributes := map[string]dabchick.Attribute{}
-	for _, arg := range slices.Sorted(maps.Keys(a.named)) {
-		name, ok := strings.CutPrefix(arg, "attr:")
-		if !ok {
-			continue
-		}
-		text, _ := a.take(arg)
-		kind, value, ok := strings.Cut(text, ":")
-		if !ok {
-			a.fail("%s: %q is not a type, a colon and a value", arg, text)
-		}
-		attribute := dabchick.Attribute{Type: kind, Text: value}
-		if strings.HasPrefix(kind, "Binary") {
-			attribute = dabchick.Attribute{Type: kind, Data: []byte(value)}
-		}
-		attributes[name] = attribute
-	}
-	return attributes
-}
-
-// expand makes m1, m2 and m3 of m{1..3}.
-func (a *arguments) expand(text string) []string {
-	name, numbers, ok := strings.Cut(strings.TrimSuffix(text, "}"), "{")
-	from, to, isRange := strings.Cut(numbers, "..")
-	if !ok || !isRange || !strings.HasSuffix(text, "}") {
-		return []string{text}
-	}
-	first, err1 := strconv.Atoi(from)
-	last, err2 := strconv.Atoi(to)
-	if err1 != nil || err2 != nil || first < 0 || last > 999 {
-		a.fail("%q: a range is from 0 to 999", text)
-		return nil
-	}
-	var all []string
-	for n := first; n <= last; n++ {
-		all = append(all, name+strconv.Itoa(n))
-	}
-	return all
-}
-
 // receive [max=] [wait=] [visibility=] [attempt=] [show=FIELD,...] [brief] receives
 // messages. brief puts their bodies on one line; receipts have numbers all the same.
 func (s *session) receive(a *arguments) call {
@@ -277,24 +225,6 @@ var messageFields = map[string]func(*session, message) string{
 	},
 	"trace": func(_ *session, m message) string { return m.TraceHeader() },
 	"until": func(s *session, m message) string { return s.since(m.VisibleAt()) },
-}
-
-func (a *arguments) fields(known map[string]func(*session, message) string) []string {
-	text, ok := a.take("show")
-	if !ok {
-		return nil
-	}
-	fields := strings.Split(text, ",")
-	for _, f := range fields {
-		if known[f] == nil {
-			a.fail("show: no field %q, there are %s", f, fieldNames(known))
-		}
-	}
-	return fields
-}
-
-func fieldNames(known map[string]func(*session, message) string) string {
-	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 }
 
 func (s *session) show(m message, fields []string) (text string) {

@@ -46,6 +46,15 @@ type receipt struct {
 // session.
 type call func(ctx context.Context) (answer func() []string)
 
+// onTheSpot is a call that cannot be made in the background: later commands need
+// what it does.
+func (a *arguments) onTheSpot(answer func() []string) call {
+	if a.background {
+		a.fail("it cannot be in the background")
+	}
+	return func(context.Context) func() []string { return answer }
+}
+
 // A background call is one that the script does not wait for.
 type background struct {
 	name   string
@@ -197,154 +206,4 @@ func failed(err error, names ...string) (lines []string) {
 		lines = append(lines, fmt.Sprintf("error: %v", err))
 	}
 	return lines
-}
-
-// arguments are what follows the name of a command. Whoever reads them takes them
-// out; what is left in the end is an error.
-type arguments struct {
-	verb       string
-	words      []string
-	named      map[string]string
-	queue      string // after @
-	background bool   // & at the end
-	err        error  // the first thing that was wrong
-}
-
-// parseArguments splits a command at spaces. A word, or the value behind =, may be
-// quoted as in Go.
-func parseArguments(command string) (*arguments, error) {
-	a := &arguments{named: map[string]string{}}
-	for rest := strings.TrimSpace(command); rest != ""; rest = strings.TrimLeft(rest, " ") {
-		if rest == "&" {
-			a.background = true
-			break
-		}
-		end := strings.IndexAny(rest, ` ="`)
-		if end < 0 {
-			end = len(rest)
-		}
-		name := rest[:end]
-		rest = rest[end:]
-		hasValue := strings.HasPrefix(rest, "=") && name != ""
-		if hasValue {
-			rest = rest[1:]
-		}
-		var text string
-		if strings.HasPrefix(rest, `"`) && (hasValue || name == "") {
-			quoted, err := strconv.QuotedPrefix(rest)
-			if err != nil {
-				return nil, fmt.Errorf("a quote that does not end: %s", rest)
-			}
-			text, _ = strconv.Unquote(quoted)
-			rest = rest[len(quoted):]
-		} else {
-			end := strings.IndexByte(rest, ' ')
-			if end < 0 {
-				end = len(rest)
-			}
-			text, rest = rest[:end], rest[end:]
-			if !hasValue {
-				text = name + text
-			}
-		}
-		switch queue, isQueue := strings.CutPrefix(name, "@"); {
-		case hasValue:
-			if _, ok := a.named[name]; ok {
-				return nil, fmt.Errorf("%q is given twice", name)
-			}
-			a.named[name] = text
-		case isQueue:
-			a.queue = queue
-		case a.verb == "":
-			a.verb = text
-		default:
-			a.words = append(a.words, text)
-		}
-	}
-	if a.verb == "" {
-		return nil, errors.New("no command")
-	}
-	return a, nil
-}
-
-func (a *arguments) fail(format string, args ...any) {
-	if a.err == nil {
-		a.err = fmt.Errorf(format, args...)
-	}
-}
-
-// check returns what was wrong, or that something was left.
-func (a *arguments) check() error {
-	for name := range a.named {
-		a.fail("unknown argument %q", name)
-	}
-	if len(a.words) > 0 {
-		a.fail("unknown argument %q", a.words[0])
-	}
-	return a.err
-}
-
-// take returns the value of a named argument, and whether it was given.
-func (a *arguments) take(name string) (string, bool) {
-	text, ok := a.named[name]
-	delete(a.named, name)
-	return text, ok
-}
-
-// flag says whether a word is among the words.
-func (a *arguments) flag(name string) bool {
-	i := slices.Index(a.words, name)
-	if i >= 0 {
-		a.words = slices.Delete(a.words, i, i+1)
-	}
-	return i >= 0
-}
-
-// one returns the only word.
-func (a *arguments) one(what string) string {
-	if len(a.words) != 1 {
-		a.fail("one %s is needed, got %d words", what, len(a.words))
-		a.words = []string{""}
-	}
-	text := a.words[0]
-	a.words = nil
-	return text
-}
-
-func (a *arguments) parseDuration(what, text string) time.Duration {
-	if text == "forever" {
-		return dabchick.Forever
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		a.fail("%s: %q is not a duration such as 30s or forever", what, text)
-	}
-	return d
-}
-
-// duration reads an option in which 0 stands for a default; "0" is a real zero.
-func (a *arguments) duration(name string, d *time.Duration) {
-	if text, ok := a.take(name); ok {
-		if *d = a.parseDuration(name, text); *d == 0 {
-			*d = dabchick.Immediately
-		}
-	}
-}
-
-func (a *arguments) count(name string, n *int) {
-	if text, ok := a.take(name); ok {
-		var err error
-		if *n, err = strconv.Atoi(text); err != nil {
-			a.fail("%s: %q is not a number", name, text)
-		}
-	}
-}
-
-func (a *arguments) share(name string, f *float64) {
-	if text, ok := a.take(name); ok {
-		var err error
-		if *f, err = strconv.ParseFloat(text, 64); err != nil {
-			a.fail("%s: %q is not a number", name, text)
-		}
-	}
 }
