@@ -19,10 +19,7 @@ import (
 	"github.com/dabchickmq/dabchick"
 )
 
-var (
-	programOps  = flag.Int("dabchick.ops", 0, "operations of TestRandomProgram in all; 0 for three million, less under -race")
-	programSeed = flag.Uint64("dabchick.seed", 0, "the one seed that TestRandomProgram runs; 0 for many")
-)
+var programOps = flag.Int64("dabchick.ops", 0, "operations of TestRandomProgram in all; 0 for three million, less under -race")
 
 // A million operations on plain queues, on FIFO queues and on fair queues agree
 // with the model, and the queues are checked after each. Replay a failure with -dabchick.seed, run longer with -dabchick.ops.
@@ -35,16 +32,10 @@ func TestRandomProgram(t *testing.T) {
 			ops = 300_000
 		}
 	}
-	if *programSeed != 0 {
-		runSeed(t, *programSeed, each)
-		return
-	}
-	first := rand.Uint64() | 1
-	for i := range max(1, ops/each) {
-		if runSeed(t, first+uint64(i), each); t.Failed() {
-			return
-		}
-	}
+	runSeeds(t, ops, func(t *testing.T, seed uint64) int64 {
+		runSeed(t, seed, each)
+		return each
+	})
 }
 
 func runSeed(t *testing.T, seed uint64, ops int) {
