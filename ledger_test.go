@@ -25,7 +25,7 @@ func TestLongHistoriesAddUp(t *testing.T) {
 	if dabchick.RaceEnabled {
 		each = 20_000
 	}
-	runSeeds(t, total, func(t *testing.T, seed uint64) int64 {
+	runSeeds(t, "operations", total, func(t *testing.T, seed uint64) int64 {
 		book := keepBook(t, rand.New(rand.NewPCG(seed, 0)), each)
 		if fault := book.audit(); fault != "" {
 			t.Fatalf("seed %d: %s", seed, fault)

@@ -23,7 +23,7 @@ import (
 // time. It is delivered as often as it may be, then found in the other queue, and
 // at the end it is in one of the two unless it was deleted.
 func TestConcurrentDeadLetterHistoriesAreLinearizable(t *testing.T) {
-	runSeeds(t, linearTotal()/10, func(t *testing.T, seed uint64) int64 {
+	runSeeds(t, "operations", linearTotal()/10, func(t *testing.T, seed uint64) int64 {
 		r := rand.New(rand.NewPCG(seed, 0))
 		limit := 1 + r.IntN(3)
 		messages := recordDeadLetters(t, r, limit)

@@ -38,7 +38,7 @@ func TestConcurrentHistoriesAreLinearizable(t *testing.T) { checkHistories(t, fa
 func TestConcurrentFIFOHistoriesAreLinearizable(t *testing.T) { checkHistories(t, true) }
 
 func checkHistories(t *testing.T, fifo bool) {
-	runSeeds(t, linearTotal(), func(t *testing.T, seed uint64) int64 {
+	runSeeds(t, "operations", linearTotal(), func(t *testing.T, seed uint64) int64 {
 		ops, cancelled := record(t, rand.New(rand.NewPCG(seed, 0)), fifo)
 		if t.Failed() {
 			return 0

@@ -14,11 +14,11 @@ import (
 
 var onlySeed = flag.Uint64("dabchick.seed", 0, "the one seed that a test with seeds runs; 0 for many")
 
-// runSeeds runs seed after seed on all cores until they have done so many
-// operations in all, or one fails. run returns how many operations its seed had.
+// runSeeds runs seed after seed on all cores until they have done so much in all,
+// or one fails. run returns how much its seed has done, in the unit given.
 // Runs of more than ten seconds say how far they are. The last line, which starts
 // with "proof:", is what the ledger keeps.
-func runSeeds(t *testing.T, total int64, run func(t *testing.T, seed uint64) int64) {
+func runSeeds(t *testing.T, unit string, total int64, run func(t *testing.T, seed uint64) int64) {
 	if *onlySeed != 0 {
 		run(t, *onlySeed)
 		return
@@ -29,8 +29,8 @@ func runSeeds(t *testing.T, total int64, run func(t *testing.T, seed uint64) int
 	var failed atomic.Bool
 	report := func(what string) {
 		s := time.Since(began).Seconds()
-		fmt.Fprintf(os.Stderr, "%s: %s: %d of %d operations, %d seeds from %d, %.1f s, %.0f operations/s\n",
-			what, t.Name(), done.Load(), total, seeds.Load(), first, s, float64(done.Load())/s)
+		fmt.Fprintf(os.Stderr, "%s: %s: %d of %d %s, %d seeds from %d, %.1f s, %.0f %s/s\n",
+			what, t.Name(), done.Load(), total, unit, seeds.Load(), first, s, float64(done.Load())/s, unit)
 	}
 	stop := make(chan struct{})
 	var reporting sync.WaitGroup

@@ -32,7 +32,7 @@ func TestRandomProgram(t *testing.T) {
 			ops = 300_000
 		}
 	}
-	runSeeds(t, ops, func(t *testing.T, seed uint64) int64 {
+	runSeeds(t, "operations", ops, func(t *testing.T, seed uint64) int64 {
 		runSeed(t, seed, each)
 		return each
 	})
