@@ -43,7 +43,9 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 	name := regexp.MustCompile("`((?:Test|Fuzz|Example|Benchmark)[A-Za-z0-9_]*)`")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/guarantees.md", "docs/decisions.md", "docs/testing.md", "docs/aws-sdk.md", "docs/sqs-compatibility.md", "testdata/script/README.md"} {
+	docs, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	for _, doc := range append(docs, "README.md", "CONTRIBUTING.md", "testdata/script/README.md") {
 		b, err := os.ReadFile(doc)
 		require.NoError(t, err)
 		for _, m := range name.FindAllStringSubmatch(string(b), -1) {
