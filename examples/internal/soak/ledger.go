@@ -69,9 +69,10 @@ func (l *ledger) remove(body int64) {
 // hold notes a delivery. Two that follow each other must not overlap, whichever
 // is noted first.
 func (l *ledger) hold(m dabchick.Message[int64]) {
-	now := time.Now()
 	l.with(m.Body, func(_ map[int64]*entry, e *entry) {
+		now := time.Now()
 		switch {
+		case e == nil && now.After(m.VisibleAt()): // it is noted when another may have deleted it already
 		case e == nil:
 			l.fault("message %d, receive %d, was delivered after its delete, or never sent", m.Body, m.Receives)
 		case e.id == m.ID && m.Receives < e.receives: // noted late

@@ -104,7 +104,7 @@ func (s *soak) produce(ctx context.Context, q *queue) {
 		for i := range batch {
 			batch[i].Body = s.body.Add(1)
 			if q == s.orders {
-				batch[i].Group = fmt.Sprint(r.IntN(100))
+				batch[i].Group = fmt.Sprint(r.IntN(5000))
 			} else if r.IntN(50) == 0 {
 				batch[i].Delay = time.Duration(r.Int64N(int64(time.Second)))
 			}
