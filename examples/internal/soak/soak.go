@@ -95,29 +95,30 @@ func (s *soak) produce(ctx context.Context, q *queue) {
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		n := 1
-		if r.IntN(4) == 0 {
-			n = 10
+		for full := false; !full && r.IntN(64) > 0; {
+			full = s.sendSome(ctx, q, r)
 		}
-		batch := make([]dabchick.Outgoing[int64], n)
-		s.gate.RLock()
-		for i := range batch {
-			batch[i].Body = s.body.Add(1)
-			if q == s.orders {
-				batch[i].Group = fmt.Sprint(r.IntN(5000))
-			} else if r.IntN(50) == 0 {
-				batch[i].Delay = time.Duration(r.Int64N(int64(time.Second)))
-			}
-			s.add(batch[i].Body)
-		}
-		full, err := s.sendSoon(ctx, q, batch)
-		s.gate.RUnlock()
-		s.operations.Add(int64(n))
-		if full {
-			time.Sleep(time.Millisecond)
-		}
-		s.check(err)
 	}
+}
+
+// sendSome sends a message, or ten, and says whether there was no room.
+func (s *soak) sendSome(ctx context.Context, q *queue, r *rand.Rand) (full bool) {
+	batch := make([]dabchick.Outgoing[int64], 1+9*(r.IntN(4)/3))
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	for i := range batch {
+		batch[i].Body = s.body.Add(1)
+		if q == s.orders {
+			batch[i].Group = fmt.Sprint(r.IntN(5000))
+		} else if r.IntN(50) == 0 {
+			batch[i].Delay = time.Duration(r.Int64N(int64(time.Second)))
+		}
+		s.add(batch[i].Body)
+	}
+	full, err := s.sendSoon(ctx, q, batch)
+	s.operations.Add(int64(len(batch)))
+	s.check(err)
+	return full
 }
 
 // sendSoon sends, and waits a moment for room; what did not come in is struck out.
