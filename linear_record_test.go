@@ -94,7 +94,7 @@ func (h *history) watch() {
 		if s.WaitingReceivers > 0 && s.Visible > 0 && !h.fifo {
 			h.t.Errorf("%d receivers wait for %d messages", s.WaitingReceivers, s.Visible)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 	}
 	synctest.Wait()
 	h.stats()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -114,7 +115,7 @@ type waitingSend struct {
 	body   int
 	o      dabchick.SendOptions
 	cancel func()
-	done   bool
+	done   atomic.Bool
 	id     dabchick.ID
 	err    error
 }
@@ -127,7 +128,7 @@ func (s *service) sendWaiting(q *serviceQueue) {
 	s.senders = append(s.senders, w)
 	go func() {
 		w.id, w.err = q.SendWith(ctx, body, o)
-		w.done = true
+		w.done.Store(true)
 		s.wake()
 	}()
 	s.in(s.upTo(time.Hour), cancel)
@@ -142,7 +143,7 @@ func (s *service) wake() {
 }
 
 func (w *waitingSend) collect() bool {
-	if !w.done {
+	if !w.done.Load() {
 		return false
 	}
 	w.s.say("%s: send %d: %v", w.q.Name(), w.body, w.err)
@@ -166,7 +167,7 @@ type consumer struct {
 	index  int
 	held   []dabchick.Message[int]
 	cancel func() // while it waits
-	done   bool
+	done   atomic.Bool
 	got    []dabchick.Message[int]
 	err    error
 }
@@ -186,7 +187,8 @@ func (c *consumer) receive() {
 	ctx, cancel := context.WithCancel(context.Background())
 	if o.Wait == dabchick.Immediately {
 		c.got, c.err = c.q.ReceiveBatch(ctx, o)
-		c.done, c.cancel = true, cancel
+		c.cancel = cancel
+		c.done.Store(true)
 		c.collect()
 		return
 	}
@@ -196,18 +198,19 @@ func (c *consumer) receive() {
 	}
 	go func() {
 		c.got, c.err = c.q.ReceiveBatch(ctx, o)
-		c.done = true
+		c.done.Store(true)
 		c.wake()
 	}()
 }
 
 // collect takes what a receive has brought.
 func (c *consumer) collect() {
-	if !c.done {
+	if !c.done.Load() {
 		return
 	}
 	c.cancel()
-	c.done, c.cancel = false, nil
+	c.done.Store(false)
+	c.cancel = nil
 	if len(c.got) > 0 || c.err != nil {
 		c.say("%s: consumer %d has %v, %v", c.q.Name(), c.index, bodies(c.got), c.err)
 	}
