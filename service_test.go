@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +51,8 @@ type serviceQueue struct {
 	groups   int
 	blocking bool // senders wait for room
 	deleted  uint64
-	events   []byte
+	hooked   sync.Mutex
+	events   []byte            // guarded by hooked
 	ordered  map[string]string // the last sequence number delivered for the first time, by group
 	accepted map[string]acceptance
 }
@@ -114,6 +116,8 @@ func (s *service) add(name string, o dabchick.Options[int], groups int) *service
 	q := &serviceQueue{index: len(s.queues), fifo: o.FIFO, groups: groups, ordered: map[string]string{}, accepted: map[string]acceptance{}}
 	if s.r.IntN(2) == 0 {
 		o.OnEvent = func(e dabchick.Event[int]) {
+			q.hooked.Lock()
+			defer q.hooked.Unlock()
 			q.events = fmt.Appendf(q.events, "%s %v %d; ", name, e.Kind, e.Message.Body)
 		}
 	}
@@ -160,10 +164,12 @@ func (s *service) run(until time.Duration) {
 func (s *service) settle() {
 	synctest.Wait()
 	for _, q := range s.queues {
+		q.hooked.Lock()
 		if len(q.events) > 0 {
 			s.say("%s", q.events)
 			q.events = q.events[:0]
 		}
+		q.hooked.Unlock()
 	}
 	left := s.senders[:0]
 	for _, w := range s.senders {
