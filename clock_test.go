@@ -1,0 +1,84 @@
+package dabchick
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// shiftWall moves the wall clock reading of a time by whole seconds and leaves its
+// monotonic reading alone: what it would be if somebody had set the clock. There
+// is no other way to have such a time.
+func shiftWall(t *testing.T, at *time.Time, seconds int64) {
+	t.Helper()
+	before := at.Round(0) // without the monotonic reading
+	wall := (*uint64)(unsafe.Pointer(at))
+	*wall += uint64(seconds << 30) // above 30 bits of nanoseconds
+	require.Equal(t, time.Duration(seconds)*time.Second, at.Round(0).Sub(before), "time.Time has another layout")
+}
+
+// Jumps of the wall clock neither bring messages up nor keep them down.
+func TestI16WallClockDoesNotMatter(t *testing.T) {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			q, err := New("q", Options[string]{VisibilityTimeout: 10 * time.Minute})
+			require.NoError(t, err)
+			shiftWall(t, &q.epoch, -int64(jump/time.Second)) // the clock has been set since
+			require.Less(t, q.clock(), int64(time.Minute))
+			require.GreaterOrEqual(t, q.clock(), int64(0))
+			_, err = q.Send(t.Context(), "x")
+			require.NoError(t, err)
+			_, ok := q.TryReceive()
+			require.True(t, ok, "sent is there at once")
+			shiftWall(t, &q.epoch, -int64(jump/time.Second))
+			_, ok = q.TryReceive()
+			require.False(t, ok, "hidden stays hidden")
+		})
+	}
+}
+
+// A caller whose reading was overtaken on the way to the lock goes by the later
+// one.
+func TestI16TimeDoesNotRunBackwards(t *testing.T) {
+	q, err := New("q", Options[string]{})
+	require.NoError(t, err)
+	q.leave(q.enter(int64(time.Hour)))
+	now := q.enter(int64(time.Minute))
+	require.EqualValues(t, time.Hour, now)
+	q.leave(now)
+}
+
+func TestI12NoTimerRunsWhenNobodyWaits(t *testing.T) {
+	for name, end := range map[string]func(q *Queue[string], cancel func()){
+		"close":  func(q *Queue[string], cancel func()) { q.Close() },
+		"cancel": func(q *Queue[string], cancel func()) { cancel() },
+		"send":   func(q *Queue[string], cancel func()) { q.Send(context.Background(), "y") },
+		"pause":  func(q *Queue[string], cancel func()) { q.Pause(); cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, err := New("q", Options[string]{})
+				require.NoError(t, err)
+				_, err = q.SendWith(t.Context(), "x", SendOptions{Delay: time.Hour})
+				require.NoError(t, err)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := make(chan struct{})
+				go func() {
+					q.Receive(ctx)
+					close(done)
+				}()
+				synctest.Wait()
+				require.NotNil(t, q.alarm.timer, "it waits for the end of the delay")
+				end(q, cancel)
+				<-done
+				require.False(t, q.alarm.timer.Stop(), "the timer runs")
+				require.NoError(t, q.Check())
+			})
+		})
+	}
+}
