@@ -98,7 +98,7 @@ const programOps = "-dabchick.ops=300000"
 // printed.
 func (b *bench) test(ctx context.Context, t binary, args ...string) error {
 	if t.dir == b.root {
-		args = append(args, programOps)
+		args = append([]string{programOps}, args...) // which args may override
 	}
 	limited, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
