@@ -24,28 +24,30 @@ func TestTableIsInStep(t *testing.T) {
 	for _, g := range planted {
 		require.False(t, names[g.name], "two are named %q", g.name)
 		names[g.name] = true
-		require.Regexp(t, `^I\d+( I\d+)*$`, g.invariants, g.name)
-		source, err := b.source(g.file)
-		require.NoError(t, err)
-		text, err := g.apply(source)
-		require.NoError(t, err, g.name)
-		_, err = parser.ParseFile(token.NewFileSet(), g.file, text, 0)
-		require.NoError(t, err, g.name)
-
-		dir := filepath.Dir(filepath.Join(b.root, g.file))
-		if tests[dir] == "" {
-			paths, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		t.Run(g.name, func(t *testing.T) { // each is told that is not
+			require.Regexp(t, `^I\d+( I\d+)*$`, g.invariants)
+			source, err := b.source(g.file)
 			require.NoError(t, err)
-			for _, p := range paths {
-				text, err := os.ReadFile(p)
+			text, err := g.apply(source)
+			require.NoError(t, err)
+			_, err = parser.ParseFile(token.NewFileSet(), g.file, text, 0)
+			require.NoError(t, err)
+
+			dir := filepath.Dir(filepath.Join(b.root, g.file))
+			if tests[dir] == "" {
+				paths, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 				require.NoError(t, err)
-				tests[dir] += string(text)
+				for _, p := range paths {
+					text, err := os.ReadFile(p)
+					require.NoError(t, err)
+					tests[dir] += string(text)
+				}
 			}
-		}
-		require.NotEmpty(t, g.checks, g.name)
-		for _, check := range strings.Fields(g.checks) {
-			require.Contains(t, tests[dir], "func "+check+"(t *testing.T)", g.name)
-		}
+			require.NotEmpty(t, g.checks)
+			for _, check := range strings.Fields(g.checks) {
+				require.Contains(t, tests[dir], "func "+check+"(t *testing.T)")
+			}
+		})
 	}
 	require.GreaterOrEqual(t, len(planted), 40)
 }
