@@ -6,9 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,73 +40,112 @@ func newBench(ctx context.Context, parallel int, limit time.Duration) (*bench, e
 
 func (b *bench) close() { os.RemoveAll(b.dir) }
 
-// source reads a file of the module by its path below the root.
+// path returns where a file of the module is.
+func (b *bench) path(file string) string { return filepath.Join(b.root, filepath.FromSlash(file)) }
+
+// source reads a file of the module.
 func (b *bench) source(file string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(file)))
+	text, err := os.ReadFile(b.path(file))
 	return string(text), err
 }
 
-// A binary is a test binary, and the folder in which its tests run.
+// A binary is a test binary with changes in it, and the folder in which its tests
+// run. Changes are numbered from 1.
 type binary struct{ path, dir string }
 
-func (t binary) remove() { os.Remove(t.path) }
+var place = regexp.MustCompile(`(?m)([\w.-]+\.go):(\d+):`)
 
-// A change is the new text of a file of the module.
-type change struct{ file, text string }
-
-// build compiles the tests of a package with a changed file, or none. It needs to
-// be fit for the given tests only; nil means all. Debug information would only
-// cost time, and so would optimization: compiling takes longer than the tests.
-func (b *bench) build(ctx context.Context, name, dir string, c change, tests []string) (binary, error) {
-	t := binary{filepath.Join(b.dir, name+".test"), filepath.Join(b.root, filepath.FromSlash(dir))}
-	replace := map[string]string{}
-	if c.file != "" {
-		changed := filepath.Join(b.dir, name+".go")
-		defer os.Remove(changed)
-		if err := os.WriteFile(changed, []byte(c.text), 0o600); err != nil {
-			return t, err
-		}
-		replace[filepath.Join(b.root, filepath.FromSlash(c.file))] = changed
-	}
-	if tests != nil {
-		unneeded, err := spare(t.dir, tests)
+// build compiles the tests of a package with changes of its files. broken are those
+// that do not compile; they are left out. Without optimization it takes half the
+// time.
+func (b *bench) build(ctx context.Context, pkg string, changes []change) (t binary, broken map[int]error, err error) {
+	t.dir = b.path(pkg)
+	t.path = filepath.Join(b.dir, filepath.Base(t.dir)+".test")
+	broken = map[int]error{}
+	for {
+		overlay, spans, err := b.lay(pkg, changes, broken)
 		if err != nil {
-			return t, err
+			return t, broken, err
 		}
-		for _, path := range unneeded {
-			replace[path] = "" // as if it were not there
+		out, err := output(ctx, t.dir, nil, "go", "test", "-c", "-overlay", overlay, "-o", t.path,
+			"-vet=off", "-ldflags=-s -w", "-gcflags=-N -l -e", ".")
+		if err == nil {
+			return t, broken, nil
+		}
+		before := len(broken)
+		for _, m := range place.FindAllStringSubmatch(out, -1) {
+			line, _ := strconv.Atoi(m[2])
+			for _, s := range spans[m[1]] {
+				if s.from <= line && line <= s.to {
+					broken[s.number] = fmt.Errorf("%w\n%s", err, out)
+				}
+			}
+		}
+		if len(broken) == before { // it is not for a change
+			return t, broken, fmt.Errorf("%w\n%s", err, out)
 		}
 	}
-	overlay := filepath.Join(b.dir, name+".json")
-	defer os.Remove(overlay)
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err := errors.Join(err, os.WriteFile(overlay, text, 0o600)); err != nil {
-		return t, err
-	}
-	out, err := output(ctx, t.dir, "go", "test", "-c", "-overlay", overlay, "-o", t.path,
-		"-vet=off", "-ldflags=-s -w", "-gcflags=-N -l", ".")
-	if err != nil {
-		return t, fmt.Errorf("%w\n%s", err, out)
-	}
-	return t, nil
 }
 
-// errLimit is a run of tests that did not end in time.
-var errLimit = errors.New("time limit reached")
+// lay writes the changed files of a package, and the overlay that puts them in the
+// place of the real ones. spans are by the name of the file.
+func (b *bench) lay(pkg string, changes []change, broken map[int]error) (overlay string, spans map[string][]span, err error) {
+	numbers, texts := map[string][]int{}, map[string][]string{} // by file
+	for i, c := range changes {
+		if broken[i+1] == nil {
+			numbers[c.file] = append(numbers[c.file], i+1)
+			texts[c.file] = append(texts[c.file], c.text)
+		}
+	}
+	replace := map[string]string{}
+	write := func(file, text string) error {
+		to := filepath.Join(b.dir, filepath.Base(file))
+		replace[b.path(file)] = to
+		return os.WriteFile(to, []byte(text), 0o600)
+	}
+	spans = map[string][]span{}
+	for file := range numbers {
+		source, err := b.source(file)
+		if err != nil {
+			return "", nil, err
+		}
+		text, at, unfit := withSwitches(source, numbers[file], texts[file])
+		for number, err := range unfit {
+			broken[number] = err
+		}
+		spans[filepath.Base(file)] = at
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, source, parser.PackageClauseOnly)
+		if err != nil {
+			return "", nil, err
+		}
+		err = errors.Join(write(file, text), write(pkg+"/active_mutant.go", selector(parsed.Name.Name)))
+		if err != nil {
+			return "", nil, err
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	overlay = filepath.Join(b.dir, "overlay.json")
+	return overlay, spans, errors.Join(err, os.WriteFile(overlay, text, 0o600))
+}
 
 // programOps is how many operations the random programs of the root package run:
 // more find no more of what they can find, in what a mutant is worth.
 const programOps = "-dabchick.ops=300000"
 
-// test runs tests, and returns nil if they are green. The error has what they
-// printed.
-func (b *bench) test(ctx context.Context, t binary, args ...string) error {
+var (
+	errLimit   = errors.New("time limit reached")
+	errNoTests = errors.New("no tests to run")
+)
+
+// test runs tests with a change switched on, or none if that is 0, and returns nil
+// if they are green. The error has what they printed.
+func (b *bench) test(ctx context.Context, t binary, number int, args ...string) error {
 	if t.dir == b.root {
 		args = append([]string{programOps}, args...) // which args may override
 	}
 	limited, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
-	out, err := output(limited, t.dir, t.path, args...)
+	out, err := output(limited, t.dir, []string{selected + "=" + strconv.Itoa(number)}, t.path, args...)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -110,17 +153,16 @@ func (b *bench) test(ctx context.Context, t binary, args ...string) error {
 		return errLimit
 	case err != nil:
 		return fmt.Errorf("%w\n%s", err, out)
-	case strings.Contains(out, "no tests to run"):
+	case strings.Contains(out, errNoTests.Error()):
 		return fmt.Errorf("%w for %v", errNoTests, args)
 	}
 	return nil
 }
 
-var errNoTests = errors.New("no tests to run")
-
-func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+func output(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -30,8 +30,8 @@ func TestTableIsInStep(t *testing.T) {
 			require.NoError(t, err)
 			text, err := g.apply(source)
 			require.NoError(t, err)
-			_, err = parser.ParseFile(token.NewFileSet(), g.file, text, 0)
-			require.NoError(t, err)
+			_, _, unfit := withSwitches(source, []int{1}, []string{text})
+			require.Empty(t, unfit)
 
 			dir := filepath.Dir(filepath.Join(b.root, g.file))
 			if tests[dir] == "" {
@@ -75,21 +75,65 @@ func TestVerdicts(t *testing.T) {
 	require.NoError(t, err)
 	defer b.close()
 	good := bug{file: "visibility.go", old: "c.now = max(c.now, now)", new: "c.now = max(now, c.now)", checks: "TestI16TimeDoesNotRunBackwards"}
-	for want, change := range map[verdict]func(g *bug){
-		survived:  func(*bug) {},
-		noCompile: func(g *bug) { g.new = "c.now = nobody" },
-		outOfStep: func(g *bug) { g.old = "no such text" },
-	} {
+	var bugs []*bug
+	want := map[*bug]verdict{}
+	add := func(v verdict, differ func(g *bug)) {
 		g := good
-		change(&g)
-		v, _, reason := b.try(t.Context(), &g, "bug")
-		require.Equal(t, want, v)
-		require.Error(t, reason)
+		differ(&g)
+		bugs = append(bugs, &g)
+		want[&g] = v
 	}
-	g := good
-	g.checks = "TestNone"
-	v, _, _ := b.try(t.Context(), &g, "bug")
-	require.Equal(t, outOfStep, v)
+	add(survived, func(*bug) {})
+	add(caught, func(g *bug) { g.new = "c.now = now" })
+	add(noCompile, func(g *bug) { g.new = "c.now = nobody" })
+	add(noCompile, func(g *bug) { g.old, g.new = "\tfree state = iota", "\tfree state = iota + 1" })
+	add(outOfStep, func(g *bug) { g.old = "no such text" })
+	add(outOfStep, func(g *bug) { g.checks = "TestNone" })
+	require.NoError(t, b.tryBugs(t.Context(), ".", bugs, func(g *bug, o outcome) {
+		require.Equal(t, want[g], o.verdict)
+		require.Equal(t, o.verdict != caught, o.reason != nil)
+		delete(want, g)
+	}))
+	require.Empty(t, want)
+}
+
+func TestSwitches(t *testing.T) {
+	const source = "package p\n\nvar x = 1\n\nfunc f() (n int) {\n\treturn 1\n}\n\nfunc g() {\n\tf()\n}\n"
+	changed := func(old, new string) string { return strings.Replace(source, old, new, 1) }
+	text, spans, unfit := withSwitches(source, []int{1, 2, 3, 4}, []string{
+		changed("return 1", "return y") + "\nvar y = 2\n", changed("f()\n}\n", "x++\n}\n"), changed("x = 1", "x = 2"), changed("1", "}"),
+	})
+	require.Equal(t, `package p
+
+var x = 1
+
+func f() (n int) {
+if activeMutant == 1 {
+return func() (n int) {
+	return y
+}()
+}
+
+	return 1
+}
+
+func g() {
+if activeMutant == 2 {
+func() {
+	x++
+}()
+return
+}
+
+	f()
+}
+
+var y = 2
+`, text)
+	require.Equal(t, []span{{1, 5, 11}, {2, 15, 22}}, spans)
+	require.Len(t, unfit, 2)
+	require.ErrorIs(t, unfit[3], errNotInAFunction)
+	require.Error(t, unfit[4])
 }
 
 func TestMutants(t *testing.T) {

@@ -34,105 +34,120 @@ func (g *bug) apply(source string) (string, error) {
 type verdict string
 
 const (
-	caught     verdict = "caught"
-	survived   verdict = "SURVIVED"
-	timedOut   verdict = "TIMED OUT" // which may mean anything
-	noCompile  verdict = "DOES NOT COMPILE"
-	outOfStep  verdict = "OUT OF STEP" // with the source or the tests
-	notStarted verdict = "not tried"
+	caught    verdict = "caught"
+	survived  verdict = "SURVIVED"
+	timedOut  verdict = "TIMED OUT" // which may mean anything
+	noCompile verdict = "DOES NOT COMPILE"
+	outOfStep verdict = "OUT OF STEP" // with the source or the tests
 )
 
-// try builds the tests with a bug and runs the checks that must catch it. It
-// returns how long the slowest of them took, and the reason for any verdict but
-// caught.
-func (b *bench) try(ctx context.Context, g *bug, name string) (v verdict, took time.Duration, reason error) {
-	source, err := b.source(g.file)
-	if err != nil {
-		return outOfStep, 0, err
+// outcome is a verdict, how long the slowest check took to come to it, and the
+// reason if it is not caught.
+type outcome struct {
+	verdict verdict
+	took    time.Duration
+	reason  error
+}
+
+// tryBugs builds the tests of a package with bugs of it, and runs for each the
+// checks that must catch it, after all of them without a bug: what is red anyway
+// catches nothing.
+func (b *bench) tryBugs(ctx context.Context, pkg string, bugs []*bug, report func(*bug, outcome)) error {
+	var changes []change
+	var changed []*bug
+	checks := []string{}
+	for _, g := range bugs {
+		source, err := b.source(g.file)
+		if err == nil {
+			source, err = g.apply(source)
+		}
+		if err != nil {
+			report(g, outcome{outOfStep, 0, err})
+			continue
+		}
+		changes, changed = append(changes, change{g.file, source}), append(changed, g)
+		checks = append(checks, strings.Fields(g.checks)...)
 	}
-	text, err := g.apply(source)
-	if err != nil {
-		return outOfStep, 0, err
+	if len(changes) == 0 {
+		return nil
 	}
-	checks := strings.Fields(g.checks)
-	tests, err := b.build(ctx, name, path.Dir(g.file), change{g.file, text}, checks)
+	tests, broken, err := b.build(ctx, pkg, changes)
 	if err != nil {
-		return noCompile, 0, err
+		return err
 	}
-	defer tests.remove()
+	if err := b.test(ctx, tests, 0, "-test.run", "^("+strings.Join(checks, "|")+")$"); err != nil {
+		return fmt.Errorf("the checks of %s are not green without a bug: %w", pkg, err)
+	}
+	b.each(ctx, len(changed), func(i int) {
+		if err := broken[i+1]; err != nil {
+			report(changed[i], outcome{noCompile, 0, err})
+			return
+		}
+		report(changed[i], b.check(ctx, tests, i+1, strings.Fields(changed[i].checks)))
+	})
+	return ctx.Err()
+}
+
+func (b *bench) check(ctx context.Context, tests binary, number int, checks []string) outcome {
+	var took time.Duration
 	for _, check := range checks {
 		began := time.Now()
-		err := b.test(ctx, tests, "-test.run", "^"+check+"$", "-test.failfast")
+		err := b.test(ctx, tests, number, "-test.run", "^"+check+"$", "-test.failfast")
 		took = max(took, time.Since(began))
 		switch {
 		case err == nil:
-			return survived, took, errors.New(check + " is green")
+			return outcome{survived, took, errors.New(check + " is green")}
 		case errors.Is(err, errLimit):
-			return timedOut, took, fmt.Errorf("%s: %w", check, err)
+			return outcome{timedOut, took, fmt.Errorf("%s: %w", check, err)}
 		case errors.Is(err, errNoTests):
-			return outOfStep, took, err
+			return outcome{outOfStep, took, err}
 		}
 	}
-	return caught, took, nil
-}
-
-// healthy runs all checks of some bugs on the source as it is: what is red
-// anyway catches nothing.
-func (b *bench) healthy(ctx context.Context, bugs []bug) error {
-	checks := map[string][]string{} // by package
-	for _, g := range bugs {
-		dir := path.Dir(g.file)
-		checks[dir] = append(checks[dir], strings.Fields(g.checks)...)
-	}
-	for dir, names := range checks {
-		tests, err := b.build(ctx, "healthy", dir, change{}, names)
-		if err != nil {
-			return err
-		}
-		err = b.test(ctx, tests, "-test.run", "^("+strings.Join(names, "|")+")$")
-		tests.remove()
-		if err != nil {
-			return fmt.Errorf("the checks of %s are not green without a bug: %w", dir, err)
-		}
-	}
-	return nil
+	return outcome{caught, took, nil}
 }
 
 func tryPlanted(ctx context.Context, out io.Writer, b *bench, match *regexp.Regexp) error {
-	var bugs []bug
-	for _, g := range planted {
-		if match.MatchString(g.name) {
-			bugs = append(bugs, g)
+	began := time.Now()
+	var packages []string
+	bugs := map[string][]*bug{}
+	total := 0
+	for i := range planted {
+		g := &planted[i]
+		if !match.MatchString(g.name) {
+			continue
 		}
+		pkg := path.Dir(g.file)
+		if bugs[pkg] == nil {
+			packages = append(packages, pkg)
+		}
+		bugs[pkg] = append(bugs[pkg], g)
+		total++
 	}
-	if len(bugs) == 0 {
+	if total == 0 {
 		return fmt.Errorf("no planted bug matches %q", match)
 	}
-	if err := b.healthy(ctx, bugs); err != nil {
-		return err
-	}
-	began := time.Now()
 	var mu sync.Mutex
-	done := 0
-	found := map[verdict]int{notStarted: len(bugs)}
-	b.each(ctx, len(bugs), func(i int) {
-		g := &bugs[i]
-		v, took, reason := b.try(ctx, g, fmt.Sprint("bug", i))
-		mu.Lock()
-		defer mu.Unlock()
-		done++
-		found[v]++
-		found[notStarted]--
-		fmt.Fprintf(out, "%3d/%d  %-8s %6.2fs  %-8s %-50s %s\n", done, len(bugs), v, took.Seconds(), g.invariants, g.name, g.checks)
-		if reason != nil {
-			fmt.Fprintf(out, "         %s\n", strings.ReplaceAll(strings.TrimSpace(reason.Error()), "\n", "\n         "))
+	tried, found := 0, 0
+	for _, pkg := range packages {
+		fmt.Fprintf(out, "building the tests of %s with %d bugs\n", pkg, len(bugs[pkg]))
+		err := b.tryBugs(ctx, pkg, bugs[pkg], func(g *bug, o outcome) {
+			mu.Lock()
+			defer mu.Unlock()
+			tried++
+			if o.verdict == caught {
+				found++
+			}
+			fmt.Fprintf(out, "%3d/%d  %-8s %6.2fs  %-8s %-60s %s\n", tried, total, o.verdict, o.took.Seconds(), g.invariants, g.name, g.checks)
+			if o.reason != nil {
+				fmt.Fprintf(out, "         %s\n", strings.ReplaceAll(strings.TrimSpace(o.reason.Error()), "\n", "\n         "))
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
-	if err := ctx.Err(); err != nil {
-		return err
 	}
-	fmt.Fprintf(out, "%d of %d planted bugs caught in %.0fs\n", found[caught], len(bugs), time.Since(began).Seconds())
-	if found[caught] < len(bugs) {
+	fmt.Fprintf(out, "%d of %d planted bugs caught in %.0fs\n", found, total, time.Since(began).Seconds())
+	if found < total {
 		return errors.New("not every planted bug is caught by its checks")
 	}
 	return nil

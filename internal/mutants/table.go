@@ -31,11 +31,11 @@ var planted = []bug{
 	{"attributes stay the sender's", "I2", "message.go",
 		"attributes: maps.Clone(o.Attributes)", "attributes: o.Attributes",
 		"TestMessageCarriesWhatWasSent"},
-	{"digest over attributes in no order", "I2", "sqshttp/message.go",
-		"for _, name := range sortedKeys(a) {\n\t\tv := a[name]\n\t\tfield", "for name, v := range a {\n\t\tfield",
+	{"digest over attributes in the wrong order", "I2", "sqshttp/message.go",
+		"for _, name := range sortedKeys(a) {\n\t\tv := a[name]\n\t\tfield", "for _, name := range slices.Backward(sortedKeys(a)) {\n\t\tv := a[name]\n\t\tfield",
 		"TestAttributeDigests"},
 	{"an 11th entry is accepted", "I2", "sqshttp/messages.go",
-		"const mostEntries = 10", "const mostEntries = 11",
+		"case n > mostEntries:", "case n > mostEntries+1:",
 		"TestElevenEntriesAreRefused"},
 
 	// I3: one holder at a time.
