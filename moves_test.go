@@ -1,0 +1,143 @@
+package dabchick
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRefusedRedriveMovesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, other := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{})
+		fifo := mustQueue(t, Options[string]{FIFO: true})
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err := q.Send(ctx, "x")
+		require.NoError(t, err)
+		redrive := func(ctx context.Context, o RedriveOptions[string]) error {
+			n, err := q.Redrive(ctx, o)
+			require.Zero(t, n)
+			require.Error(t, err)
+			return err
+		}
+		var invalid *InvalidError
+		require.Equal(t, context.Canceled, redrive(ended, RedriveOptions[string]{To: other}))
+		require.ErrorAs(t, redrive(ctx, RedriveOptions[string]{To: other, Max: -1}), &invalid)
+		require.ErrorAs(t, redrive(ctx, RedriveOptions[string]{To: q}), &invalid)
+		require.ErrorAs(t, redrive(ctx, RedriveOptions[string]{To: fifo}), &invalid)
+		require.Equal(t, "a standard queue, as this one is", invalid.Allowed)
+		_, err = fifo.Redrive(ctx, RedriveOptions[string]{To: q})
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "a FIFO queue, as this one is", invalid.Allowed)
+		require.NoError(t, other.Close())
+		require.ErrorIs(t, redrive(ctx, RedriveOptions[string]{To: other}), ErrClosed)
+		require.NoError(t, q.Close())
+		require.ErrorIs(t, redrive(ctx, RedriveOptions[string]{}), ErrClosed)
+	})
+}
+
+// A backend knows itself what kind it is.
+func TestRedriveBetweenABackendAndAFIFOQueue(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		backend := mustQueue(t, Options[string]{Driver: newFIFODriver(t)})
+		fifo := mustQueue(t, Options[string]{FIFO: true})
+		_, err := backend.SendWith(ctx, "x", SendOptions{Group: "a"})
+		require.NoError(t, err)
+		for _, way := range [][2]*Queue[string]{{backend, fifo}, {fifo, backend}} {
+			n, err := way[0].Redrive(ctx, RedriveOptions[string]{To: way[1]})
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		}
+		m, ok := backend.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "a", m.Group())
+		require.NoError(t, backend.Close())
+	})
+}
+
+// A redrive ends when somebody else has taken what it was to move.
+func TestRedriveOfWhatOthersTake(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, other := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{})
+		_, err := q.SendBatch(ctx, make([]Outgoing[string], 3))
+		require.NoError(t, err)
+		n, err := q.Redrive(ctx, RedriveOptions[string]{To: other, Progress: func(moved, total int) {
+			require.Equal(t, [2]int{1, 3}, [2]int{moved, total})
+			ms, err := q.ReceiveBatch(ctx, ReceiveOptions{Max: 3})
+			require.NoError(t, err)
+			require.Len(t, ms, 2)
+		}})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.NoError(t, q.Check())
+	})
+}
+
+// What a dead-letter queue has refused is delivered once more, and then moved if
+// that has become possible.
+func TestRefusedDeadLetterIsMovedLater(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		closed, open := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{})
+		require.NoError(t, closed.Close())
+		q := mustQueue(t, Options[string]{DeadLetter: closed, MaxReceives: 1, VisibilityTimeout: time.Second})
+		_, err := q.Send(ctx, "x")
+		require.NoError(t, err)
+		for range 2 {
+			_, ok := q.TryReceive()
+			require.True(t, ok)
+			time.Sleep(time.Second)
+		}
+		o := q.Options()
+		o.DeadLetter = open
+		require.NoError(t, q.SetOptions(o))
+		_, ok := q.TryReceive()
+		require.False(t, ok)
+		m, ok := open.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, 3, m.Receives)
+	})
+}
+
+// A message whose lease has ended while it was on its way comes after those that
+// became visible meanwhile.
+func TestLeaseThatEndsDuringAMoveGoesToTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		dead := mustQueue(t, Options[string]{Driver: slow{newEngineDriver(t).(engineDriver)}}) // takes a minute
+		q := mustQueue(t, Options[string]{DeadLetter: dead, MaxReceives: 5})
+		_, err := q.Send(ctx, "x")
+		require.NoError(t, err)
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		moved := make(chan error)
+		go func() { moved <- m.DeadLetter(ctx, "") }()
+		time.Sleep(DefaultVisibilityTimeout + time.Second)
+		_, err = q.Send(ctx, "y")
+		require.NoError(t, err)
+		require.Error(t, <-moved)
+		require.NoError(t, q.Check())
+		for _, want := range []string{"y", "x"} {
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.Equal(t, want, m.Body)
+		}
+	})
+}
+
+// A limit on groups does not concern messages without one.
+func TestMessagesWithoutAGroupComeUpUnderAGroupLimit(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustQueue(t, Options[string]{MaxInFlightPerGroup: 1, VisibilityTimeout: time.Second})
+		_, err := q.SendBatch(ctx, make([]Outgoing[string], 3))
+		require.NoError(t, err)
+		for range 2 {
+			ms, err := q.ReceiveBatch(ctx, ReceiveOptions{Max: 5})
+			require.NoError(t, err)
+			require.Len(t, ms, 3)
+			time.Sleep(time.Second)
+		}
+		require.NoError(t, errors.Join(q.Check(), q.Close()))
+	})
+}
