@@ -24,7 +24,7 @@ import (
 func TestI4ReceiptsAroundTheirDeadline(t *testing.T) {
 	for _, off := range []time.Duration{-ns, 0, ns} {
 		t.Run(off.String(), func(t *testing.T) {
-			for range 300 {
+			for round := range 600 {
 				inBubble(t, func(t *testing.T, ctx context.Context) {
 					q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Second})
 					send(t, q, "x")
@@ -33,28 +33,31 @@ func TestI4ReceiptsAroundTheirDeadline(t *testing.T) {
 					var extended, deleted error
 					var received bool
 					var again dabchick.Message[string]
-					var calls sync.WaitGroup
-					calls.Go(func() { extended = held.Extend(ctx, time.Minute) })
-					calls.Go(func() { deleted = held.Delete(ctx) })
-					calls.Go(func() { again, received = q.TryReceive() })
-					calls.Wait()
+					calls := []func(){
+						func() { extended = held.Extend(ctx, time.Minute) },
+						func() { deleted = held.Delete(ctx) },
+						func() { again, received = q.TryReceive() },
+					}
+					var running sync.WaitGroup
+					for i := range calls { // begun in each order
+						running.Go(calls[(i*(1+round%2)+round)%3])
+					}
+					running.Wait()
 
-					switch {
-					case off < 0:
+					if off < 0 {
 						require.False(t, received, "before the deadline")
 						require.NoError(t, deleted)
 						if extended != nil {
 							require.ErrorIs(t, extended, dabchick.ErrMessageGone)
 						}
-					case received:
-						require.ErrorIs(t, deleted, dabchick.ErrReceiptSuperseded)
-						require.Equal(t, 2, again.Receives)
-						require.NoError(t, again.Extend(ctx, time.Second), "it is the other's now")
-						require.NoError(t, again.Delete(ctx))
-						fallthrough
-					default:
+					} else {
 						require.Error(t, extended, "after the deadline")
-						if !received {
+						if received {
+							require.ErrorIs(t, deleted, dabchick.ErrReceiptSuperseded)
+							require.Equal(t, 2, again.Receives)
+							require.NoError(t, again.Extend(ctx, time.Second), "it is the other's now")
+							require.NoError(t, again.Delete(ctx))
+						} else {
 							require.NoError(t, deleted, "until somebody else has it")
 						}
 					}
@@ -236,6 +239,22 @@ func TestI11CancelledReceiversLeaveTheLine(t *testing.T) {
 			require.Equal(t, -i, finished(t, next).value.Body)
 		}
 	})
+}
+
+// What were many messages in flight at once takes no more room than a few.
+func TestI12ChunksAreGivenBack(t *testing.T) {
+	const n = 10_000
+	q := mustNew(t, dabchick.Options[int]{})
+	_, err := q.SendBatch(t.Context(), make([]dabchick.Outgoing[int], n))
+	require.NoError(t, err)
+	ms, err := q.ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Max: n})
+	require.NoError(t, err)
+	require.Len(t, ms, n)
+	require.Greater(t, q.Chunks(), 10)
+	for _, m := range ms {
+		require.NoError(t, m.Delete(t.Context()))
+	}
+	require.LessOrEqual(t, q.Chunks(), 2)
 }
 
 // A queue that lives on lets go of the bodies that have left it, by any way.
