@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -140,4 +141,60 @@ func TestMessagesWithoutAGroupComeUpUnderAGroupLimit(t *testing.T) {
 		}
 		require.NoError(t, errors.Join(q.Check(), q.Close()))
 	})
+}
+
+// While a message is on its way it cannot be settled, and what is stored in its
+// place after a purge is not touched by the end of the move.
+func TestMessageOnItsWayIsOutOfReach(t *testing.T) {
+	for _, purge := range []bool{false, true} {
+		bubble(t, func(t *testing.T, ctx context.Context) {
+			q := mustQueue(t, Options[string]{VisibilityTimeout: time.Second})
+			full := mustQueue(t, Options[string]{MaxMessages: 1})
+			for _, to := range []*Queue[string]{q, full} {
+				_, err := to.Send(ctx, "x")
+				require.NoError(t, err)
+			}
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			time.Sleep(time.Second)
+			moved := make(chan int)
+			go func() {
+				n, err := q.Redrive(ctx, RedriveOptions[string]{To: full})
+				if err != nil {
+					t.Error(err)
+				}
+				moved <- n
+			}()
+			synctest.Wait() // it waits for room
+			require.NoError(t, m.Delete(ctx), "gone is no error")
+			require.ErrorIs(t, m.Release(ctx), ErrMessageGone)
+			require.ErrorIs(t, m.DeadLetter(ctx, ""), ErrMessageGone)
+			var inItsPlace Message[string]
+			if purge {
+				_, err := q.Purge(ctx)
+				require.NoError(t, err)
+				_, err = q.Send(ctx, "new")
+				require.NoError(t, err)
+				inItsPlace, ok = q.TryReceive()
+				require.True(t, ok)
+				require.Equal(t, m.Receipt.slot, inItsPlace.Receipt.slot)
+			}
+			other, ok := full.TryReceive()
+			require.True(t, ok)
+			require.NoError(t, other.Delete(ctx))
+			require.Equal(t, 1, <-moved)
+			if purge {
+				require.NoError(t, inItsPlace.Extend(ctx, time.Hour), "it is still there")
+				require.NoError(t, inItsPlace.Delete(ctx))
+			}
+			s, err := q.Stats(ctx)
+			require.NoError(t, err)
+			want := Totals{Sent: 1, Received: 1, Redriven: 1}
+			if purge {
+				want = Totals{Sent: 2, Received: 2, Redriven: 1, Deleted: 1}
+			}
+			require.Equal(t, Stats{Totals: want}, s)
+			require.NoError(t, q.Check())
+		})
+	}
 }
