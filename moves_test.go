@@ -198,3 +198,33 @@ func TestMessageOnItsWayIsOutOfReach(t *testing.T) {
 		})
 	}
 }
+
+// A hook hears the id of a message that was purged on its way, though it is
+// nowhere here any more.
+func TestEventOfAMoveThatAPurgeOvertook(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		var redriven []ID
+		q := mustQueue(t, Options[string]{OnEvent: func(e Event[string]) {
+			if e.Kind == Redriven {
+				redriven = append(redriven, e.Message.ID)
+			}
+		}})
+		full := mustQueue(t, Options[string]{MaxMessages: 1})
+		id, err := q.Send(ctx, "x")
+		require.NoError(t, err)
+		_, err = full.Send(ctx, "y")
+		require.NoError(t, err)
+		done := make(chan error)
+		go func() {
+			_, err := q.Redrive(ctx, RedriveOptions[string]{To: full})
+			done <- err
+		}()
+		synctest.Wait() // it waits for room
+		_, err = q.Purge(ctx)
+		require.NoError(t, err)
+		_, err = full.Purge(ctx)
+		require.NoError(t, err)
+		require.NoError(t, <-done)
+		require.Equal(t, []ID{id}, redriven)
+	})
+}
