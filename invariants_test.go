@@ -19,6 +19,22 @@ import (
 
 // These tests are named after the invariants of docs/mutants.md.
 
+// A send to a closed queue is refused, bounds or none, and not stored.
+func TestI1ClosedQueueTakesNothing(t *testing.T) {
+	for _, o := range []dabchick.Options[string]{{}, {MaxMessages: 10}, {Delay: time.Second}} {
+		q := mustNew(t, o)
+		send(t, q, "x")
+		require.NoError(t, q.Close())
+		_, err := q.Send(t.Context(), "y")
+		require.ErrorIs(t, err, dabchick.ErrClosed)
+		_, err = q.SendBatch(t.Context(), []dabchick.Outgoing[string]{{Body: "y"}})
+		require.ErrorIs(t, err, dabchick.ErrClosed)
+		left, err := q.Peek(t.Context(), 5)
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+	}
+}
+
 // Extend, delete and receive race, a nanosecond before the deadline of a delivery,
 // at it, and a nanosecond after.
 func TestI4ReceiptsAroundTheirDeadline(t *testing.T) {
