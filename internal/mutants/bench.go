@@ -135,6 +135,7 @@ const programOps = "-dabchick.ops=300000"
 var (
 	errLimit   = errors.New("time limit reached")
 	errNoTests = errors.New("no tests to run")
+	errNotRun  = errors.New("the tests could not be run") // which says nothing of a change
 )
 
 // test runs tests with a change switched on, or none if that is 0, and returns nil
@@ -152,6 +153,9 @@ func (b *bench) test(ctx context.Context, t binary, number int, args ...string) 
 	case limited.Err() != nil:
 		return errLimit
 	case err != nil:
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+			return fmt.Errorf("%w: %w", errNotRun, err)
+		}
 		return fmt.Errorf("%w\n%s", err, out)
 	case strings.Contains(out, errNoTests.Error()):
 		return fmt.Errorf("%w for %v", errNoTests, args)

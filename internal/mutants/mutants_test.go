@@ -83,6 +83,9 @@ func TestPlantedBugs(t *testing.T) {
 		delete(want, g)
 	}))
 	require.Empty(t, want)
+
+	gone := binary{filepath.Join(b.dir, "gone"), b.root}
+	require.Equal(t, notRun, b.check(t.Context(), gone, 1, []string{"TestAny"}).verdict, "that it does not start is not red")
 }
 
 func TestSwitches(t *testing.T) {

@@ -38,6 +38,7 @@ const (
 	survived  verdict = "SURVIVED"
 	timedOut  verdict = "TIMED OUT" // which may mean anything
 	noCompile verdict = "DOES NOT COMPILE"
+	notRun    verdict = "NOT RUN"
 	outOfStep verdict = "OUT OF STEP" // with the source or the tests
 )
 
@@ -97,6 +98,8 @@ func (b *bench) check(ctx context.Context, tests binary, number int, checks []st
 		switch {
 		case err == nil:
 			return outcome{survived, took, errors.New(check + " is green")}
+		case errors.Is(err, errNotRun):
+			return outcome{notRun, took, err}
 		case errors.Is(err, errLimit):
 			return outcome{timedOut, took, fmt.Errorf("%s: %w", check, err)}
 		case errors.Is(err, errNoTests):

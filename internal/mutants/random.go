@@ -76,6 +76,8 @@ func tryRandom(ctx context.Context, out io.Writer, b *bench, files []string, n i
 
 	var mu sync.Mutex
 	killed, late, green := 0, 0, 0
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	b.each(ctx, len(numbers), func(i int) {
 		m := &all[numbers[i]-1]
 		began := time.Now()
@@ -85,6 +87,9 @@ func tryRandom(ctx context.Context, out io.Writer, b *bench, files []string, n i
 		v := "killed"
 		switch {
 		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errNotRun):
+			fail(err)
 			return
 		case err == nil:
 			v = "SURVIVED"
@@ -100,8 +105,8 @@ func tryRandom(ctx context.Context, out io.Writer, b *bench, files []string, n i
 			fmt.Fprintln(out, m.diff())
 		}
 	})
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	share := float64(killed+late) / float64(len(numbers))
 	fmt.Fprintf(out, "%d mutants: %d killed, %d timed out, %d survived: %.1f %% dead; %d did not compile\n",
