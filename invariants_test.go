@@ -283,6 +283,11 @@ func TestI12BodyOfADeletedMessageIsFreed(t *testing.T) {
 			_, err := q.Purge(ctx)
 			require.NoError(t, err)
 		},
+		"purge in flight": func(t *testing.T, ctx context.Context, q queue) {
+			take(t, q)
+			_, err := q.Purge(ctx)
+			require.NoError(t, err)
+		},
 		"retention": func(t *testing.T, ctx context.Context, q queue) {
 			time.Sleep(dabchick.DefaultRetention + ns)
 			counts(t, q, 0, 0, 0)
