@@ -228,3 +228,16 @@ func TestEventOfAMoveThatAPurgeOvertook(t *testing.T) {
 		require.Equal(t, []ID{id}, redriven)
 	})
 }
+
+func TestRedriveKeepsATraceHeaderAlone(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, other := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{})
+		_, err := q.SendWith(ctx, "x", SendOptions{TraceHeader: "Root=1"})
+		require.NoError(t, err)
+		_, err = q.Redrive(ctx, RedriveOptions[string]{To: other})
+		require.NoError(t, err)
+		m, ok := other.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "Root=1", m.TraceHeader())
+	})
+}
