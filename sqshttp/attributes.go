@@ -5,9 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/dabchickmq/dabchick"
 )
 
 // settings are the attributes of a queue that can be set.
@@ -15,6 +12,7 @@ type settings struct {
 	seconds     [4]int // of durations, in this order
 	maxSize     int
 	fifo        bool
+	bytes       bool // rather than texts: not an attribute
 	contentKey  bool
 	scope       string // DeduplicationScope
 	throughput  string // FifoThroughputLimit
@@ -49,7 +47,10 @@ const (
 	waitSeconds
 )
 
-const mostBytes = 1 << 20
+const (
+	mostBytes    = 1 << 20
+	mostReceives = 1000
+)
 
 func defaults(fifo bool) settings {
 	s := settings{maxSize: mostBytes, fifo: fifo, sse: true}
@@ -87,14 +88,14 @@ func known(name string) bool {
 // with returns the settings with attributes changed. lookup resolves the ARN of a
 // dead-letter queue for the queue of that ARN.
 func (s settings) with(attributes map[string]string, arn string, lookup func(arn string) (*queue, bool)) (settings, error) {
-	if attributes["KmsMasterKeyId"] != "" && strings.EqualFold(attributes["SqsManagedSseEnabled"], "true") {
-		return s, invalidAttributeName.because("You can use one type of server-side encryption (SSE) at one time. " +
-			"You can either enable KMS SSE or SQS SSE.")
-	}
 	for _, name := range sortedKeys(attributes) { // the same error for the same call
 		if err := s.set(name, attributes[name], arn, lookup); err != nil {
 			return s, err
 		}
+	}
+	if s.kmsKey != "" && s.sse { // setting the key has switched the other off
+		return s, invalidAttributeName.because("You can use one type of server-side encryption (SSE) at one time. " +
+			"You can either enable KMS SSE or SQS SSE.")
 	}
 	if s.throughput == "perMessageGroupId" && s.scope != "messageGroup" {
 		return s, badAttribute("FifoThroughputLimit", s.throughput)
@@ -214,7 +215,7 @@ func (s *settings) setRedrive(text, arn string, lookup func(string) (*queue, boo
 		return bad("deadLetterTargetArn is not a text.")
 	}
 	count, err := strconv.ParseUint(strings.Trim(string(members["maxReceiveCount"]), `"`), 10, 31)
-	if err != nil || count < 1 || count > 1000 {
+	if err != nil || count < 1 || count > mostReceives {
 		return bad("Invalid value for maxReceiveCount: it must be from 1 to 1000.")
 	}
 	dead, ok := lookup(target)
@@ -223,7 +224,7 @@ func (s *settings) setRedrive(text, arn string, lookup func(string) (*queue, boo
 		return bad("Dead letter target does not exist.")
 	case target == arn:
 		return bad("Dead letter target must be another queue.")
-	case dead.set.fifo != s.fifo:
+	case !s.kin(&dead.set):
 		return bad("Dead-letter queue must be same type of queue as the source.")
 	case !dead.set.admits(arn):
 		return bad("Dead letter target does not allow this queue as a source.")
@@ -246,7 +247,7 @@ func (s *settings) setAllow(text string) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
-		return badValue("RedriveAllowPolicy", text, "it is not a JSON map of redrivePermission and sourceQueueArns.")
+		return badAttribute("RedriveAllowPolicy", text)
 	}
 	n := len(p.SourceQueueArns)
 	switch p.RedrivePermission {
@@ -264,6 +265,9 @@ func (s *settings) setAllow(text string) error {
 	s.allow, s.permission, s.sources = text, p.RedrivePermission, p.SourceQueueArns
 	return nil
 }
+
+// kin says whether messages can move from one queue to the other.
+func (s *settings) kin(other *settings) bool { return s.fifo == other.fifo && s.bytes == other.bytes }
 
 // admits says whether this queue may be the dead-letter queue of another.
 func (s *settings) admits(source string) bool {
@@ -299,30 +303,4 @@ func (s *settings) texts() map[string]string {
 		}
 	}
 	return t
-}
-
-// options returns those of the queue underneath, which are o otherwise.
-func (s *settings) options(o dabchick.Options[string], dead *dabchick.Queue[string]) dabchick.Options[string] {
-	span := func(i int) time.Duration { return time.Duration(s.seconds[i]) * time.Second }
-	o.VisibilityTimeout = orImmediately(span(visibilitySeconds))
-	o.Delay = span(delaySeconds)
-	o.Retention = span(retentionSeconds)
-	o.ReceiveWait = span(waitSeconds)
-	o.FIFO = s.fifo
-	o.DedupScope = dabchick.DedupQueue
-	if s.scope == "messageGroup" {
-		o.DedupScope = dabchick.DedupGroup
-	}
-	o.DeadLetter, o.MaxReceives = dead, 0
-	if dead != nil {
-		o.MaxReceives = s.maxReceives
-	}
-	return o
-}
-
-func orImmediately(d time.Duration) time.Duration {
-	if d == 0 {
-		return dabchick.Immediately
-	}
-	return d
 }

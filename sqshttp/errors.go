@@ -45,6 +45,7 @@ var (
 	invalidMessageContents = kind{"InvalidMessageContents", "InvalidMessageContents", 400}
 	receiptHandleIsInvalid = kind{"ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404}
 	overLimit              = kind{"OverLimit", "OverLimit", 403}
+	requestThrottled       = kind{"RequestThrottled", "RequestThrottled", 403}
 	emptyBatchRequest      = kind{"EmptyBatchRequest", prefix + "EmptyBatchRequest", 400}
 	tooManyEntries         = kind{"TooManyEntriesInBatchRequest", prefix + "TooManyEntriesInBatchRequest", 400}
 	idsNotDistinct         = kind{"BatchEntryIdsNotDistinct", prefix + "BatchEntryIdsNotDistinct", 400}

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
+	"github.com/dabchickmq/dabchick"
 	"github.com/dabchickmq/dabchick/sqshttp"
 )
 
@@ -33,4 +35,23 @@ func ExampleService_CreateQueue() {
 	// Output:
 	// orders.fifo true <nil>
 	// InvalidParameterValue
+}
+
+// A queue that the program has already is given to clients too.
+func ExampleRegister() {
+	thumbnails, _ := dabchick.New("thumbnails", dabchick.Options[[]byte]{VisibilityTimeout: time.Minute})
+	service, _ := sqshttp.New(sqshttp.Options{})
+	fmt.Println(sqshttp.Register(service, thumbnails))
+
+	form := strings.NewReader("Action=SendMessage&MessageBody=cat.png") // as any client of SQS sends it
+	r := httptest.NewRequest("POST", "http://localhost/000000000000/thumbnails", form)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, _ := service.Do(r)
+	resp.Body.Close()
+
+	m, _ := thumbnails.TryReceive()
+	fmt.Printf("%s\n", m.Body)
+	// Output:
+	// <nil>
+	// cat.png
 }

@@ -162,6 +162,8 @@ func (s *Service) answer(r *http.Request, scheme, host string, body []byte) (*an
 	switch {
 	case e == noAction:
 		a = &answer{http.StatusNotFound, http.Header{"Content-Type": {xmlType}}, []byte("<UnknownOperationException/>\n")}
+	case c.query && acceptsJSON(r):
+		a = encodeQueryJSON(name, id, out, e)
 	case c.query:
 		a = encodeQuery(name, id, out, e)
 	default:

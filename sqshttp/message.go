@@ -58,9 +58,8 @@ func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, 
 	if o.Attributes, err = m.MessageAttributes.native(); err != nil {
 		return "", o, err
 	}
-	if n := m.size(); n > set.maxSize {
-		return "", o, invalidParameterValue.because("One or more parameters are invalid. "+
-			"Reason: Message must be shorter than %d bytes.", set.maxSize)
+	if m.size() > set.maxSize {
+		return "", o, tooLong(set.maxSize)
 	}
 	for name, v := range m.MessageSystemAttributes {
 		switch {
@@ -93,12 +92,20 @@ func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, 
 	case !set.fifo && o.DedupID != "":
 		return "", o, badValue("MessageDeduplicationId", o.DedupID, "The request includes a parameter that is not valid for this queue type.")
 	case set.fifo && o.DedupID == "" && !set.contentKey:
-		return "", o, invalidParameterValue.because("The queue should either have ContentBasedDeduplication enabled or " +
-			"MessageDeduplicationId provided explicitly")
+		return "", o, noDedupID()
 	case set.fifo && o.DedupID == "":
 		o.DedupID = dabchick.ContentKey(body)
 	}
 	return body, o, nil
+}
+
+func tooLong(most int) error {
+	return invalidParameterValue.because("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", most)
+}
+
+func noDedupID() error {
+	return invalidParameterValue.because("The queue should either have ContentBasedDeduplication enabled or " +
+		"MessageDeduplicationId provided explicitly")
 }
 
 func optionalID(parameter string, id *string) (string, error) {
@@ -253,14 +260,17 @@ func (m *sending) sent(id dabchick.ID, fifo bool) sendOutput {
 	return out
 }
 
-// received returns a message as a receive shows it.
-func (s *Service) received(m *dabchick.Message[string], in *receiveInput) receivedMessage {
+// received returns a message as the receive shows it that began then.
+func received[T []byte | string](s *Service, m *dabchick.Message[T], in *receiveInput, began time.Time) receivedMessage {
+	if in.ReceiveRequestAttemptId != nil { // it can be repeated, and returns the same handles then
+		began = time.Time{}
+	}
+	body := readable(string(m.Body))
 	out := receivedMessage{
-		MessageId: m.ID.String(), MD5OfBody: digest(m.Body), Body: m.Body,
-		ReceiptHandle: wireHandle(m, in.ReceiveRequestAttemptId == nil),
+		MessageId: m.ID.String(), MD5OfBody: digest(body), Body: body, ReceiptHandle: wireHandle(m.Receipt, began),
 	}
 	wanted := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
-	for name, text := range s.systemAttributes(m) {
+	for name, text := range systemAttributes(s, m) {
 		if text != "" && (slices.Contains(wanted, name) || slices.Contains(wanted, "All")) {
 			if out.Attributes == nil {
 				out.Attributes = map[string]string{}
@@ -287,7 +297,20 @@ func (s *Service) received(m *dabchick.Message[string], in *receiveInput) receiv
 	return out
 }
 
-func (s *Service) systemAttributes(m *dabchick.Message[string]) map[string]string {
+// readable returns a body that was sent natively as SQS can carry it.
+func readable(body string) string {
+	if legal(body) {
+		return body
+	}
+	return strings.Map(func(r rune) rune {
+		if !legal(string(r)) {
+			return utf8.RuneError
+		}
+		return r
+	}, body)
+}
+
+func systemAttributes[T []byte | string](s *Service, m *dabchick.Message[T]) map[string]string {
 	a := map[string]string{
 		"SenderId":                         s.o.Account,
 		"SentTimestamp":                    strconv.FormatInt(m.SentAt().UnixMilli(), 10),
@@ -316,22 +339,22 @@ func selected(name string, wanted []string) bool {
 }
 
 // A handle on the wire is base64 of three marks, so that it begins as SQS's do, of
-// the second of the receive, and of the receipt. The second is not secret, nor does
-// it matter who changes it: it only shortens what the holder may do. It is 0 in a
-// receive that can be repeated, as that returns the same handles again.
+// when the receive began, and of the receipt. The time is not secret, nor does it
+// matter who changes it: it only shortens what the holder may do. It is 0 in a receive
+// that can be repeated.
 const handleMark = "\x01\x01\x01"
 
-func wireHandle(m *dabchick.Message[string], timed bool) string {
+func wireHandle(r dabchick.Receipt, began time.Time) string {
 	var at [8]byte
-	if timed {
-		binary.BigEndian.PutUint64(at[:], uint64(time.Now().Unix()))
+	if !began.IsZero() {
+		binary.BigEndian.PutUint64(at[:], uint64(began.UnixNano()))
 	}
-	return base64.StdEncoding.EncodeToString([]byte(handleMark + string(at[:]) + m.Receipt.String()))
+	return base64.StdEncoding.EncodeToString([]byte(handleMark + string(at[:]) + r.String()))
 }
 
-// readHandle returns the receipt of a handle, and when it was given out, or the zero
+// readHandle returns the receipt of a handle, and when its receive began, or the zero
 // Time if that is not known.
-func readHandle(q *dabchick.Queue[string], handle string) (r dabchick.Receipt, at time.Time, err error) {
+func readHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, err error) {
 	if handle == "" {
 		return r, at, missing("ReceiptHandle")
 	}
@@ -348,7 +371,7 @@ func readHandle(q *dabchick.Queue[string], handle string) (r dabchick.Receipt, a
 		return r, at, invalid
 	}
 	if n := binary.BigEndian.Uint64([]byte(text[:8])); n > 0 {
-		at = time.Unix(int64(n), 0)
+		at = time.Unix(0, int64(n))
 	}
 	return r, at, nil
 }

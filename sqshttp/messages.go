@@ -9,13 +9,24 @@ import (
 	"github.com/dabchickmq/dabchick"
 )
 
-// closed turns the error of a queue that was deleted meanwhile into SQS's.
-func (c *call) closed(err error) error {
-	if errors.Is(err, dabchick.ErrClosed) {
+// said turns what the queue underneath says into SQS's words: that it was deleted
+// meanwhile, or what its own bounds refuse if it was made natively.
+func (c *call) said(err error) error {
+	invalid, bad := errors.AsType[*dabchick.InvalidError](err)
+	switch {
+	case errors.Is(err, dabchick.ErrClosed):
 		return c.noQueue()
+	case errors.Is(err, dabchick.ErrFull):
+		return requestThrottled.because("The queue is full.")
+	case errors.Is(err, dabchick.ErrInFlightLimit):
+		return tooManyInFlight()
+	case bad:
+		return badValue(invalid.Field, invalid.Value, "It must be "+invalid.Allowed)
 	}
 	return err
 }
+
+func tooManyInFlight() error { return overLimit.because("Too many messages are in flight.") }
 
 func sendMessage(c *call, in *sendInput) (any, error) {
 	q, set, err := c.queue(in.QueueUrl)
@@ -26,9 +37,9 @@ func sendMessage(c *call, in *sendInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := q.q.SendWith(c.ctx, body, o)
+	id, err := q.q.send(c.ctx, body, o)
 	if err != nil {
-		return nil, c.closed(err)
+		return nil, c.said(err)
 	}
 	return in.sent(id, set.fifo), nil
 }
@@ -40,19 +51,30 @@ var entryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 // checkBatch holds the ids of a batch's entries against the rules.
 func checkBatch[E any](what string, entries []E, id func(*E) string) error {
+	if err := checkEntries(what, entries, id); err != nil {
+		return err
+	}
+	return checkDistinct(entries, id)
+}
+
+func checkEntries[E any](what string, entries []E, id func(*E) string) error {
 	switch n := len(entries); {
 	case n == 0:
 		return emptyBatchRequest.because("There should be at least one %s in the request.", what)
 	case n > mostEntries:
 		return tooManyEntries.because("Maximum number of entries per request are %d. You have sent %d.", mostEntries, n)
 	}
-	seen := map[string]bool{}
 	for i := range entries {
 		if !entryID.MatchString(id(&entries[i])) {
 			return invalidBatchEntryID.because("A batch entry id can only contain alphanumeric characters, hyphens and underscores. " +
 				"It can be at most 80 letters long.")
 		}
 	}
+	return nil
+}
+
+func checkDistinct[E any](entries []E, id func(*E) string) error {
+	seen := map[string]bool{}
 	for i := range entries {
 		x := id(&entries[i])
 		if seen[x] {
@@ -73,15 +95,8 @@ func sendMessageBatch(c *call, in *sendBatchInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBatch("SendMessageBatchRequestEntry", in.Entries, func(e *sendEntry) string { return e.Id }); err != nil {
+	if err := in.check(set); err != nil {
 		return nil, err
-	}
-	size := 0
-	for i := range in.Entries {
-		size += in.Entries[i].size()
-	}
-	if size > mostBytes {
-		return nil, batchRequestTooLong.because("Batch requests cannot be longer than %d bytes. You have sent %d bytes.", mostBytes, size)
 	}
 	var out sendBatchOutput
 	var batch []dabchick.Outgoing[string]
@@ -89,33 +104,60 @@ func sendMessageBatch(c *call, in *sendBatchInput) (any, error) {
 	for i := range in.Entries {
 		e := &in.Entries[i]
 		body, o, err := e.outgoing(set)
-		switch {
-		case err == nil:
-			batch = append(batch, dabchick.Outgoing[string]{Body: body, SendOptions: o})
-			accepted = append(accepted, e)
-		case set.fifo: // the whole call
-			if e.MessageGroupId == nil {
-				err = invalidParameterValue.because("The request must contain the parameter MessageGroupId.")
-			}
-			return nil, err
-		default:
+		if err != nil {
 			out.Failed = append(out.Failed, failed(e.Id, err))
+			continue
 		}
+		batch = append(batch, dabchick.Outgoing[string]{Body: body, SendOptions: o})
+		accepted = append(accepted, e)
 	}
-	sent, err := q.q.SendBatch(c.ctx, batch)
+	sent, err := q.q.sendBatch(c.ctx, batch)
 	refused, some := errors.AsType[*dabchick.BatchError](err)
 	if err != nil && !some {
-		return nil, c.closed(err)
+		return nil, c.said(err)
 	}
 	for i, e := range accepted {
 		if some && len(refused.Failed) > 0 && refused.Failed[0].Index == i {
-			out.Failed = append(out.Failed, failed(e.Id, c.closed(refused.Failed[0].Err)))
+			out.Failed = append(out.Failed, failed(e.Id, c.said(refused.Failed[0].Err)))
 			refused.Failed = refused.Failed[1:]
 			continue
 		}
 		out.Successful = append(out.Successful, sentEntry{e.Id, e.sent(sent[i], set.fifo)})
 	}
 	return out, nil
+}
+
+// check looks for what fails a whole batch: on a FIFO queue also an entry that would
+// break its order or its deduplication, or that is too large.
+func (in *sendBatchInput) check(set *settings) error {
+	id := func(e *sendEntry) string { return e.Id }
+	if err := checkEntries("SendMessageBatchRequestEntry", in.Entries, id); err != nil {
+		return err
+	}
+	size := 0
+	for i := range in.Entries {
+		e := &in.Entries[i]
+		size += e.size()
+		switch {
+		case !set.fifo:
+		case e.MessageGroupId == nil:
+			return invalidParameterValue.because("The request must contain the parameter MessageGroupId.")
+		case e.MessageDeduplicationId == nil && !set.contentKey:
+			return noDedupID()
+		}
+	}
+	if err := checkDistinct(in.Entries, id); err != nil {
+		return err
+	}
+	if size > mostBytes {
+		return batchRequestTooLong.because("Batch requests cannot be longer than %d bytes. You have sent %d bytes.", mostBytes, size)
+	}
+	for i := range in.Entries {
+		if set.fifo && in.Entries[i].size() > set.maxSize {
+			return tooLong(set.maxSize)
+		}
+	}
+	return nil
 }
 
 func receiveMessage(c *call, in *receiveInput) (any, error) {
@@ -150,20 +192,14 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 		return nil, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
 	}
 	short := o.Wait == dabchick.Immediately || o.Wait == 0 && set.seconds[waitSeconds] == 0
-	ms, err := q.q.ReceiveBatch(c.ctx, o)
+	ms, err := q.q.receive(c, in, o)
 	if err != nil {
-		return nil, c.closed(err)
+		return nil, c.said(err)
 	}
-	if len(ms) == 0 && short && !set.fifo {
-		if stats, err := q.q.Stats(c.ctx); err == nil && stats.InFlight >= mostInFlight {
-			return nil, overLimit.because("Too many messages in flight: at most %d are allowed.", mostInFlight)
-		}
+	if len(ms) == 0 && short && !set.fifo && q.q.full(c.ctx) {
+		return nil, tooManyInFlight()
 	}
-	var out receiveOutput
-	for i := range ms {
-		out.Messages = append(out.Messages, c.s.received(&ms[i], in))
-	}
-	return out, nil
+	return receiveOutput{ms}, nil
 }
 
 // mostHeld is how long a message may be in flight after its receive, extensions

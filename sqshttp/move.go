@@ -80,7 +80,7 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	if !isTarget {
 		return nil, badValue("SourceArn", in.SourceArn, "Source queue must be configured as a Dead Letter Queue.")
 	}
-	o := dabchick.RedriveOptions[string]{Rate: rate}
+	var destination backing
 	if in.DestinationArn != "" {
 		if err := checkARN("DestinationArn", in.DestinationArn); err != nil {
 			return nil, err
@@ -91,10 +91,10 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 			return nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
 		case to == source:
 			return nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
-		case to.set.fifo != source.set.fifo:
+		case !to.set.kin(&source.set):
 			return nil, badValue("DestinationArn", in.DestinationArn, "it must be of the same type as the source.")
 		}
-		o.To = to.q
+		destination = to.q
 	}
 	if slices.ContainsFunc(source.moves, func(t *moveTask) bool { return t.status == running || t.status == cancelling }) {
 		return nil, badValue("SourceArn", in.SourceArn, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
@@ -109,7 +109,7 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 		cancel: cancel, status: running, total: stats.Visible,
 	}
 	source.moves = append([]*moveTask{t}, source.moves[:min(len(source.moves), mostMoves-1)]...)
-	o.Progress = func(moved, _ int) {
+	progress := func(moved, _ int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.moved = moved
@@ -119,7 +119,7 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	}
 	s.tasks.Go(func() {
 		defer cancel()
-		moved, err := source.q.Redrive(ctx, o)
+		moved, err := source.q.redrive(ctx, destination, rate, progress)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.end(moved, err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -169,17 +170,23 @@ func (d *document) value(name string, v reflect.Value) {
 			d.value(name, v.Index(i))
 		}
 	case reflect.Map:
-		keys := map[string]reflect.Value{}
-		for _, k := range v.MapKeys() {
-			keys[k.String()] = v.MapIndex(k)
-		}
-		for _, k := range sortedKeys(keys) {
+		for _, k := range sortedStrings(v) {
 			d.open(name)
 			d.text(keyName(name), k)
-			d.value("Value", keys[k])
+			d.value("Value", v.MapIndex(reflect.ValueOf(k)))
 			d.close(name)
 		}
 	}
+}
+
+// sortedStrings returns the keys of a map of texts to anything.
+func sortedStrings(m reflect.Value) []string {
+	keys := make([]string, 0, m.Len())
+	for _, k := range m.MapKeys() {
+		keys = append(keys, k.String())
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (d *document) fields(v reflect.Value) {

@@ -213,6 +213,9 @@ func addPermission(c *call, in *addPermissionInput) (any, error) {
 
 func removePermission(c *call, in *removePermissionInput) (any, error) {
 	q, _, err := c.queue(in.QueueUrl)
+	if err == nil && in.Label == "" {
+		err = missing("Label")
+	}
 	if err != nil {
 		return nil, err
 	}

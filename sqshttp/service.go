@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -68,7 +69,7 @@ type Service struct {
 // it.
 type queue struct {
 	name     string
-	q        *dabchick.Queue[string]
+	q        backing
 	set      settings
 	tags     map[string]string
 	created  time.Time
@@ -126,18 +127,22 @@ func (s *Service) Close() {
 }
 
 // CreateQueue makes a queue, or returns the one of that name, as the action
-// CreateQueue does; attributes are SQS's. After Close the queue is closed. The queue can be used natively, beside
-// clients. Errors are of type *Error.
+// CreateQueue does; attributes are SQS's. The queue can be used natively, beside
+// clients. After Close it is closed. Errors are of type *Error.
 func (s *Service) CreateQueue(name string, attributes map[string]string) (*dabchick.Queue[string], error) {
 	q, err := s.create(name, attributes, nil)
 	if err != nil {
 		return nil, err
 	}
-	return q.q, nil
+	texts, ok := q.q.(bodies[string])
+	if !ok {
+		return nil, queueNameExists.because("A queue of bytes already exists with the same name")
+	}
+	return texts.Queue, nil
 }
 
-// Queue returns the queue of that name, for native use, and whether there is one.
-// Change its options by attributes, not by SetOptions: the service would not know.
+// Queue returns the queue of texts of that name, for native use, and whether there is
+// one. A queue of bytes is known to who has registered it. Change its options by attributes, not by SetOptions: the service would not know.
 func (s *Service) Queue(name string) (*dabchick.Queue[string], bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -145,7 +150,8 @@ func (s *Service) Queue(name string) (*dabchick.Queue[string], bool) {
 	if !ok {
 		return nil, false
 	}
-	return q.q, true
+	texts, ok := q.q.(bodies[string])
+	return texts.Queue, ok
 }
 
 func (s *Service) arn(name string) string {
@@ -180,61 +186,59 @@ func checkQueueName(name string, fifo bool) error {
 }
 
 func (s *Service) create(name string, attributes, tags map[string]string) (*queue, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q, ok := s.queues[name]; ok {
+		return q, s.compare(q, attributes)
+	}
 	fifo := strings.EqualFold(attributes["FifoQueue"], "true")
 	if _, given := attributes["FifoQueue"]; given && !fifo {
 		return nil, invalidAttributeName.because("Unknown Attribute FifoQueue.")
 	}
-	if err := checkQueueName(name, fifo || len(attributes) == 0 && strings.HasSuffix(name, ".fifo") && s.has(name)); err != nil {
+	if err := checkQueueName(name, fifo); err != nil {
 		return nil, err
 	}
 	if err := checkTags(tags); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if q, ok := s.queues[name]; ok {
-		return q, q.matches(attributes)
-	}
-	now := time.Now()
-	if at, ok := s.deleted[name]; ok && !s.o.NoPauses && now.Sub(at) < pause {
+	if at, ok := s.deleted[name]; ok && !s.o.NoPauses && time.Since(at) < pause {
 		return nil, queueDeletedRecently.because("You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
 	set, err := defaults(fifo).with(attributes, s.arn(name), s.byARN)
 	if err != nil {
 		return nil, err
 	}
-	options := set.options(dabchick.Options[string]{MaxInFlight: mostInFlight}, s.deadLetters(&set))
-	q, err := dabchick.New(name, options)
+	q, err := dabchick.New(name, dabchick.Options[string]{MaxInFlight: mostInFlight, FIFO: fifo})
 	if err != nil {
+		return nil, err
+	}
+	return s.add(name, bodies[string]{q}, set, tags)
+}
+
+// add adds a queue. It needs the lock.
+func (s *Service) add(name string, q backing, set settings, tags map[string]string) (*queue, error) {
+	if err := q.apply(&set, s.deadLetters(&set)); err != nil {
 		return nil, err
 	}
 	if s.closed {
 		q.Close()
 	}
-	made := &queue{name: name, q: q, set: set, tags: map[string]string{}, created: now, modified: now}
-	for k, v := range tags {
-		made.tags[k] = v
-	}
-	s.queues[name] = made
-	if err := s.adopt(made); err != nil {
-		return nil, err
-	}
-	for name, at := range s.deleted {
-		if now.Sub(at) >= pause {
-			delete(s.deleted, name)
-		}
-	}
-	return made, nil
+	now := time.Now()
+	added := &queue{name: name, q: q, set: set, tags: map[string]string{}, created: now, modified: now}
+	maps.Copy(added.tags, tags)
+	s.queues[name] = added
+	maps.DeleteFunc(s.deleted, func(_ string, at time.Time) bool { return now.Sub(at) >= pause })
+	return added, s.adopt(added)
 }
 
 // adopt makes a new queue the dead-letter queue of those whose policies name it: they
 // had one of that name, which was deleted. It needs the lock.
 func (s *Service) adopt(dead *queue) error {
 	for _, q := range s.queues {
-		if q.set.target != dead.name || q.set.fifo != dead.set.fifo {
+		if q.set.target != dead.name || !q.set.kin(&dead.set) {
 			continue
 		}
-		if err := q.q.SetOptions(q.set.options(q.q.Options(), dead.q)); err != nil {
+		if err := q.q.apply(&q.set, dead.q); err != nil {
 			return err
 		}
 	}
@@ -242,33 +246,34 @@ func (s *Service) adopt(dead *queue) error {
 }
 
 func (s *Service) has(name string) bool {
-	_, ok := s.Queue(name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.queues[name]
 	return ok
 }
 
-// deadLetters returns the queue that a redrive policy names. It needs the lock.
-func (s *Service) deadLetters(set *settings) *dabchick.Queue[string] {
-	if q, ok := s.queues[set.target]; ok && set.target != "" {
+// deadLetters returns the queue that a redrive policy names, or nil. It needs the lock.
+func (s *Service) deadLetters(set *settings) backing {
+	if q, ok := s.queues[set.target]; ok && set.kin(&q.set) {
 		return q.q
 	}
 	return nil
 }
 
-// matches says by its error which attribute of a living queue differs from those
-// of a call that would create it.
-func (q *queue) matches(attributes map[string]string) error {
+// compare says by its error which attribute of a living queue differs from those of a
+// call that would create it. It needs the lock.
+func (s *Service) compare(q *queue, attributes map[string]string) error {
 	have := q.set.texts()
 	for _, name := range sortedKeys(attributes) {
 		value := attributes[name]
-		if slices.Contains(readOnlyNames, name) {
+		now := have[name]
+		if slices.Contains(readOnlyNames, name) || now == value || (now == "true" || now == "false") && strings.EqualFold(now, value) {
 			continue
 		}
-		if !known(name) {
-			return invalidAttributeName.because("Unknown Attribute %s.", name)
+		if _, err := q.set.with(map[string]string{name: value}, s.arn(q.name), s.byARN); err != nil {
+			return err // it could not have that value
 		}
-		if now := have[name]; now != value && !(strings.EqualFold(now, value) && (now == "true" || now == "false")) {
-			return queueNameExists.because("A queue already exists with the same name and a different value for attribute %s", name)
-		}
+		return queueNameExists.because("A queue already exists with the same name and a different value for attribute %s", name)
 	}
 	return nil
 }
@@ -292,7 +297,7 @@ func (s *Service) change(q *queue, attributes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := q.q.SetOptions(set.options(q.q.Options(), s.deadLetters(&set))); err != nil {
+	if err := q.q.apply(&set, s.deadLetters(&set)); err != nil {
 		return err
 	}
 	q.set, q.modified = set, time.Now()

@@ -1,7 +1,8 @@
 package sqshttp
 
 // The inputs and outputs of the actions, as the SQS model names their members. In
-// the Query protocol a list or map goes by the name in the tag "query".
+// the Query protocol a list or map goes by the name in the tag "query", or if it is
+// answered as JSON by the one in "old".
 
 type attributeValue struct {
 	DataType         string
@@ -35,7 +36,7 @@ type listQueuesInput struct {
 }
 
 type listQueuesOutput struct {
-	QueueUrls []string `json:",omitempty" query:"QueueUrl"`
+	QueueUrls []string `json:",omitempty" query:"QueueUrl" old:"queueUrls"`
 	NextToken string   `json:",omitempty"`
 }
 
@@ -46,7 +47,7 @@ type listSourcesInput struct {
 }
 
 type listSourcesOutput struct {
-	QueueUrls []string `json:"queueUrls" query:"QueueUrl"`
+	QueueUrls []string `json:"queueUrls" query:"QueueUrl" old:"queueUrls"`
 	NextToken string   `json:",omitempty"`
 }
 
@@ -158,7 +159,7 @@ type receivedMessage struct {
 }
 
 type receiveOutput struct {
-	Messages []receivedMessage `json:",omitempty" query:"Message"`
+	Messages []receivedMessage `json:",omitempty" query:"Message" old:"messages"`
 }
 
 type deleteInput struct{ QueueUrl, ReceiptHandle string }

@@ -1,0 +1,165 @@
+package sqshttp_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/sqshttp"
+)
+
+func native[T any](t testing.TB, name string, o dabchick.Options[T]) *dabchick.Queue[T] {
+	t.Helper()
+	q, err := dabchick.New(name, o)
+	require.NoError(t, err)
+	return q
+}
+
+// bothKinds runs a test with queues of texts and of bytes.
+func bothKinds(t *testing.T, texts func(*wire), bytes func(*wire)) {
+	for name, test := range map[string]func(*wire){"texts": texts, "bytes": bytes} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(&wire{t, newService(t, sqshttp.Options{}), false}) })
+		})
+	}
+}
+
+func TestRegisteredQueueIsReachedByBoth(t *testing.T) {
+	bothKinds(t, reachedByBoth[string], reachedByBoth[[]byte])
+}
+
+func reachedByBoth[T []byte | string](w *wire) {
+	q := native(w, "q", dabchick.Options[T]{VisibilityTimeout: 5 * time.Second})
+	require.NoError(w, sqshttp.Register(w.s, q))
+	require.Equal(w, "5", w.attribute("q", "VisibilityTimeout"))
+
+	_, err := q.SendWith(w.Context(), T("native"), dabchick.SendOptions{Attributes: map[string]dabchick.Attribute{"k": dabchick.StringAttribute("x")}})
+	require.NoError(w, err)
+	got := w.receive("q", m{"MessageAttributeNames": []any{"All"}})
+	require.Equal(w, []string{"native"}, bodies(got))
+	require.Equal(w, "a45daa70926828a2f0a1db3418e6feb4", got[0]["MD5OfMessageAttributes"])
+	w.drop("q", got[0])
+
+	out := w.ok("SendMessageBatch", m{"QueueUrl": "q", "Entries": []any{m{"Id": "a", "MessageBody": "from a client"}}})
+	require.Len(w, out["Successful"], 1)
+	mine, ok := q.TryReceive()
+	require.True(w, ok)
+	require.Equal(w, T("from a client"), mine.Body)
+	require.NoError(w, mine.Delete(w.Context()))
+
+	w.set("q", "VisibilityTimeout", "7", "DelaySeconds", "2")
+	require.Equal(w, 7*time.Second, q.Options().VisibilityTimeout)
+	require.Equal(w, 2*time.Second, q.Options().Delay)
+	w.ok("DeleteQueue", m{"QueueUrl": "q"})
+	_, err = q.Send(w.Context(), T("x"))
+	require.ErrorIs(w, err, dabchick.ErrClosed)
+}
+
+func TestRegisteredQueueKeepsItsOtherOptions(t *testing.T) {
+	bothKinds(t, keepsOptions[string], keepsOptions[[]byte])
+}
+
+func keepsOptions[T []byte | string](w *wire) {
+	q := native(w, "q.fifo", dabchick.Options[T]{
+		FIFO: true, DedupKey: dabchick.ContentKey[T], DedupScope: dabchick.DedupGroup, VisibilityTimeout: dabchick.Immediately,
+		MaxMessages: 1, MaxInFlight: 3, FailFast: true,
+	})
+	require.NoError(w, sqshttp.Register(w.s, q))
+	require.Equal(w, "true", w.attribute("q.fifo", "ContentBasedDeduplication"))
+	require.Equal(w, "messageGroup", w.attribute("q.fifo", "DeduplicationScope"))
+	require.Equal(w, "0", w.attribute("q.fifo", "VisibilityTimeout"))
+	w.set("q.fifo", "DelaySeconds", "0")
+	require.Equal(w, 1, q.Options().MaxMessages)
+	w.put("q.fifo", "1", m{"MessageGroupId": "g"})
+	w.refused("RequestThrottled", "SendMessage", m{"QueueUrl": "q.fifo", "MessageBody": "2", "MessageGroupId": "g"})
+	require.Len(w, w.receive("q.fifo"), 1)
+	require.Len(w, w.receive("q.fifo"), 1, "a timeout of 0")
+}
+
+func TestRegisteredQueueHasDeadLetters(t *testing.T) {
+	bothKinds(t, hasDeadLetters[string], hasDeadLetters[[]byte])
+}
+
+func hasDeadLetters[T []byte | string](w *wire) {
+	dead := native(w, "dead", dabchick.Options[T]{})
+	q := native(w, "q", dabchick.Options[T]{DeadLetter: dead, MaxReceives: 2, VisibilityTimeout: dabchick.Immediately})
+	err := sqshttp.Register(w.s, q)
+	var invalid *dabchick.InvalidError
+	require.ErrorAs(w, err, &invalid)
+	require.Equal(w, "DeadLetter", invalid.Field)
+	require.NoError(w, sqshttp.Register(w.s, dead))
+	require.NoError(w, sqshttp.Register(w.s, q))
+	require.JSONEq(w, redrivePolicy("dead", 2), w.attribute("q", "RedrivePolicy").(string))
+	require.Len(w, w.ok("ListDeadLetterSourceQueues", m{"QueueUrl": "dead"})["queueUrls"], 1)
+	w.set("q", "DelaySeconds", "0")
+	require.Equal(w, 2, q.Options().MaxReceives)
+
+	w.put("q", "poison")
+	for range 3 {
+		w.receive("q")
+	}
+	require.Equal(w, []string{"poison"}, bodies(w.receive("dead", m{"VisibilityTimeout": 0})))
+	w.ok("StartMessageMoveTask", m{"SourceArn": arn("dead"), "DestinationArn": arn("q")})
+	synctest.Wait()
+	require.Equal(w, []string{"poison"}, bodies(w.receive("q")))
+}
+
+// Texts and bytes are different types, so nothing can move between their queues.
+func TestQueuesOfTextsAndBytesDoNotMix(t *testing.T) {
+	w := &wire{t, newService(t, sqshttp.Options{}), false}
+	require.NoError(t, sqshttp.Register(w.s, native(t, "bytes", dabchick.Options[[]byte]{})))
+	w.queue("texts")
+	w.refuses("InvalidParameterValue", "texts", "RedrivePolicy", redrivePolicy("bytes", 1))
+	w.refuses("InvalidParameterValue", "bytes", "RedrivePolicy", redrivePolicy("texts", 1))
+	w.queue("source", "RedrivePolicy", redrivePolicy("texts", 1))
+	w.refused("InvalidParameterValue", "StartMessageMoveTask", m{"SourceArn": arn("texts"), "DestinationArn": arn("bytes")})
+
+	w.ok("CreateQueue", m{"QueueName": "bytes"})
+	_, err := w.s.CreateQueue("bytes", nil)
+	require.ErrorContains(t, err, "queue of bytes")
+	_, ok := w.s.Queue("bytes")
+	require.False(t, ok)
+}
+
+func TestBodiesThatSQSWouldRefuseAreReadable(t *testing.T) {
+	for _, query := range []bool{false, true} {
+		w := &wire{t, newService(t, sqshttp.Options{}), query}
+		q := native(t, "q", dabchick.Options[[]byte]{})
+		require.NoError(t, sqshttp.Register(w.s, q))
+		_, err := q.Send(t.Context(), []byte("a\xff\x00\n\uffffü"))
+		require.NoError(t, err)
+		got := w.receive("q")[0]
+		require.Equal(t, "a\ufffd\ufffd\n\ufffdü", got["Body"])
+		require.Equal(t, "b0d7458268ee5900b4128b525b162b13", got["MD5OfBody"], "of what arrives")
+	}
+}
+
+func TestRegisterRefuses(t *testing.T) {
+	s := newService(t, sqshttp.Options{})
+	for field, o := range map[string]dabchick.Options[string]{
+		"VisibilityTimeout": {VisibilityTimeout: 1500 * time.Millisecond},
+		"Delay":             {Delay: 901 * time.Second},
+		"Retention":         {Retention: dabchick.Forever},
+		"ReceiveWait":       {ReceiveWait: time.Minute},
+	} {
+		var invalid *dabchick.InvalidError
+		require.ErrorAs(t, sqshttp.Register(s, native(t, "q", o)), &invalid)
+		require.Equal(t, field, invalid.Field)
+	}
+	for name, fifo := range map[string]bool{"a b": false, "q.fifo": false, "q": true} {
+		var e *sqshttp.Error
+		require.ErrorAs(t, sqshttp.Register(s, native(t, name, dabchick.Options[string]{FIFO: fifo})), &e)
+		require.Equal(t, "InvalidParameterValue", e.Code)
+	}
+	require.NoError(t, sqshttp.Register(s, native(t, "q", dabchick.Options[string]{})))
+	var e *sqshttp.Error
+	require.ErrorAs(t, sqshttp.Register(s, native(t, "q", dabchick.Options[string]{})), &e)
+	require.Equal(t, "QueueAlreadyExists", e.Code)
+	q, ok := s.Queue("q")
+	require.True(t, ok)
+	_, err := q.Send(t.Context(), "x")
+	require.NoError(t, err)
+}
