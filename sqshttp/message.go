@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -193,24 +192,25 @@ func badAttributeName(name string) string {
 	return ""
 }
 
-var number = regexp.MustCompile(`^[+-]?([0-9]{1,200})?(\.[0-9]{1,200})?([eE][+-]?[0-9]{1,4})?$`)
+var number = regexp.MustCompile(`^[+-]?([0-9]{0,200})(?:\.([0-9]{0,200}))?(?:[eE]([+-]?[0-9]{1,4}))?$`)
 
 // isNumber says whether a text is a number in SQS's range. It takes bounded time.
 func isNumber(text string) bool {
-	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
-	digits := strings.Trim(strings.NewReplacer(".", "", "+", "", "-", "").Replace(mantissa), "0")
-	if !number.MatchString(text) || !strings.ContainsAny(mantissa, "0123456789") || len(digits) > 38 {
+	parts := number.FindStringSubmatch(text)
+	if parts == nil {
 		return false
 	}
-	f, _, err := big.ParseFloat(text, 10, 128, big.ToNearestEven)
-	if err != nil {
+	whole, digits := parts[1], parts[1]+parts[2]
+	fromFirst := strings.TrimLeft(digits, "0")
+	exponent, _ := strconv.Atoi(parts[3]) // of at most four digits, or none
+	exponent += len(whole) - 1 - (len(digits) - len(fromFirst))
+	switch {
+	case digits == "":
 		return false
-	}
-	if f.Sign() == 0 {
+	case fromFirst == "": // zero
 		return true
 	}
-	exponent := float64(f.MantExp(nil)) * 0.30103 // decimal, near enough at limits that are approximate
-	return exponent >= -128 && exponent <= 127
+	return len(strings.TrimRight(fromFirst, "0")) <= 38 && exponent >= -128 && exponent <= 126
 }
 
 // digest returns the MD5 of attributes, as clients compute it, or "" of none.
