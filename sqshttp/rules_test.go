@@ -60,7 +60,9 @@ func (w *wire) send(action string, in m) (exchange, m) {
 		x := call(w, w.s, action, string(body))
 		out := m{}
 		if x.body != "" {
-			require.NoError(w, json.Unmarshal([]byte(x.body), &out))
+			d := json.NewDecoder(strings.NewReader(x.body))
+			d.UseNumber()
+			require.NoError(w, d.Decode(&out))
 		}
 		return x, out
 	}
