@@ -163,3 +163,21 @@ func TestRegisterRefuses(t *testing.T) {
 	_, err := q.Send(t.Context(), "x")
 	require.NoError(t, err)
 }
+
+// What bounds of its own make a queue refuse is told in SQS's words.
+func TestBoundsOfARegisteredQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{t, newService(t, sqshttp.Options{}), false}
+		q := native(t, "q", dabchick.Options[string]{MaxBytes: 10, MaxMessages: 2, MaxInFlight: 1, FailFast: true})
+		require.NoError(t, sqshttp.Register(w.s, q))
+		w.refused("InvalidParameterValue", "SendMessage", m{"QueueUrl": "q", "MessageBody": "more than ten bytes"})
+		out := w.ok("SendMessageBatch", batch("q", entry("a", "1"), entry("b", "2"), entry("c", "3")))
+		ok, failed := outcome(out)
+		require.Equal(t, []string{"a", "b"}, ok)
+		require.Equal(t, m{"c": "RequestThrottled"}, failed)
+		require.Len(t, w.ok("ReceiveMessage", m{"QueueUrl": "q"})["Messages"], 1)
+		w.refused("OverLimit", "ReceiveMessage", m{"QueueUrl": "q"})
+		require.NoError(t, q.Close())
+		w.refused("AWS.SimpleQueueService.NonExistentQueue", "PurgeQueue", m{"QueueUrl": "q"})
+	})
+}

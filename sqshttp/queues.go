@@ -146,7 +146,7 @@ func purgeQueue(c *call, in *queueInput) (any, error) {
 	q.purged = now
 	c.s.mu.Unlock()
 	_, err = q.q.Purge(c.ctx)
-	return nil, err
+	return nil, c.said(err)
 }
 
 func tagQueue(c *call, in *tagInput) (any, error) {

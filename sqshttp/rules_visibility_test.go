@@ -357,13 +357,10 @@ func TestRulesOfMessagesInFlight(t *testing.T) {
 		require.Len(w, got, most)
 	}
 	checkRules(t, sqshttp.Options{}, []rule{
-		{"4.5 [D] at 120,000 in flight a short poll of a standard queue is OverLimit", func(w *wire) {
-			filled(w, "q")
-			w.refused("OverLimit", "ReceiveMessage", m{"QueueUrl": "q"})
-		}},
-		{"4.5 [D] a long poll waits until there are fewer", func(w *wire) {
+		{"4.5 [D] at 120,000 in flight a short poll of a standard queue is OverLimit, and a long poll waits until there are fewer", func(w *wire) {
 			filled(w, "q")
 			began := time.Now()
+			w.refused("OverLimit", "ReceiveMessage", m{"QueueUrl": "q"})
 			require.Empty(w, w.receive("q", m{"WaitTimeSeconds": 20}))
 			require.Equal(w, 20*time.Second, time.Since(began))
 			time.Sleep(575 * time.Second)
