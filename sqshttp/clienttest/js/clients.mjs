@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import {
   SQSClient, CreateQueueCommand, SendMessageCommand, SendMessageBatchCommand, ReceiveMessageCommand, DeleteMessageCommand,
-  ChangeMessageVisibilityCommand, GetQueueAttributesCommand, GetQueueUrlCommand, QueueDoesNotExist, StartMessageMoveTaskCommand,
+  ChangeMessageVisibilityCommand, ChangeMessageVisibilityBatchCommand, DeleteMessageBatchCommand, DeleteQueueCommand,
+  GetQueueAttributesCommand, GetQueueUrlCommand, ListMessageMoveTasksCommand, PurgeQueueCommand, QueueDoesNotExist,
+  PurgeQueueInProgress, ReceiptHandleIsInvalid, StartMessageMoveTaskCommand, paginateListQueues,
 } from '@aws-sdk/client-sqs';
 import { Consumer } from 'sqs-consumer';
 import { Producer } from 'sqs-producer';
@@ -30,6 +32,32 @@ await assert.rejects(send(GetQueueUrlCommand, { QueueName: 'nobody' }), QueueDoe
 const batch = await send(SendMessageBatchCommand, { QueueUrl, Entries: [{ Id: 'a', MessageBody: '1' }, { Id: 'b', MessageBody: '\u0001' }] });
 assert.equal(batch.Successful.length, 1);
 assert.equal(batch.Failed[0].Code, 'InvalidMessageContents');
+
+// A long poll is answered by a send, long before its time; an empty one takes its time.
+await send(PurgeQueueCommand, { QueueUrl });
+let began = Date.now();
+const poll = send(ReceiveMessageCommand, { QueueUrl, WaitTimeSeconds: 20 });
+await send(SendMessageCommand, { QueueUrl, MessageBody: 'for the poll' });
+({ Messages } = await poll);
+assert.equal(Messages[0].Body, 'for the poll');
+assert.ok(Date.now() - began < 20_000);
+began = Date.now();
+assert.equal((await send(ReceiveMessageCommand, { QueueUrl, WaitTimeSeconds: 1 })).Messages, undefined);
+assert.ok(Date.now() - began >= 990);
+
+// Batches of handles: visible again, received again, deleted.
+const entries = (more) => Messages.map((m, n) => ({ Id: `${n}`, ReceiptHandle: m.ReceiptHandle, ...more }));
+await send(SendMessageBatchCommand, { QueueUrl, Entries: [...'123'].map((n) => ({ Id: n, MessageBody: n })) });
+({ Messages } = await send(ReceiveMessageCommand, { QueueUrl, MaxNumberOfMessages: 10 }));
+assert.deepEqual(Messages.map((m) => m.Body), ['1', '2', '3']);
+assert.equal((await send(ChangeMessageVisibilityBatchCommand, { QueueUrl, Entries: entries({ VisibilityTimeout: 0 }) })).Successful.length, 3);
+({ Messages } = await send(ReceiveMessageCommand, { QueueUrl, MaxNumberOfMessages: 10 }));
+assert.equal((await send(DeleteMessageBatchCommand, { QueueUrl, Entries: entries() })).Successful.length, 3);
+
+// Errors are the SDK's classes.
+await assert.rejects(send(DeleteMessageCommand, { QueueUrl, ReceiptHandle: 'x' }), ReceiptHandleIsInvalid);
+await assert.rejects(send(PurgeQueueCommand, { QueueUrl }), PurgeQueueInProgress);
+await assert.rejects(send(ReceiveMessageCommand, { QueueUrl, MaxNumberOfMessages: 11 }), { Code: 'InvalidParameterValue' });
 
 // Dead letters.
 const dead = await send(CreateQueueCommand, { QueueName: 'js-dead' });
@@ -66,14 +94,23 @@ await new Promise((resolve, reject) => {
   consumer.start();
 });
 await send(StartMessageMoveTaskCommand, { SourceArn: QueueArn });
-({ Messages } = await send(ReceiveMessageCommand, { QueueUrl: jobs.QueueUrl, WaitTimeSeconds: 5 }));
+({ Messages } = await send(ReceiveMessageCommand, { QueueUrl: jobs.QueueUrl, WaitTimeSeconds: 20 }));
 assert.equal(Messages[0].Body, 'job 13');
+const { Results } = await send(ListMessageMoveTasksCommand, { SourceArn: QueueArn });
+assert.equal(Results[0].ApproximateNumberOfMessagesToMove, 1);
 
 // FIFO.
 const fifo = await send(CreateQueueCommand, { QueueName: 'js.fifo', Attributes: { FifoQueue: 'true', ContentBasedDeduplication: 'true' } });
 for (const body of ['1', '1', '2']) await send(SendMessageCommand, { QueueUrl: fifo.QueueUrl, MessageBody: body, MessageGroupId: 'g' });
 ({ Messages } = await send(ReceiveMessageCommand, { QueueUrl: fifo.QueueUrl, MaxNumberOfMessages: 10 }));
 assert.deepEqual(Messages.map((m) => m.Body), ['1', '2']);
+assert.equal((await send(ReceiveMessageCommand, { QueueUrl: fifo.QueueUrl })).Messages, undefined);
+
+// Pages, and the end.
+const urls = [];
+for await (const page of paginateListQueues({ client: sqs, pageSize: 2 }, { QueueNamePrefix: 'js' })) urls.push(...page.QueueUrls);
+assert.equal(urls.length, 4);
+for (const url of urls) await send(DeleteQueueCommand, { QueueUrl: url });
 
 console.log('ok');
 sqs.destroy();
