@@ -167,15 +167,27 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			q, dead := w.buried(1, ".fifo")
 			sent := w.put(q, "g1m1", m{"MessageGroupId": "g1"})
 			w.receive(q)
+			w.put(dead, "before", m{"MessageGroupId": "g0", "MessageDeduplicationId": "d"})
 			w.putAll(q, "g1m2")
 			w.gets("g1m2", q)
-			got := w.receive(dead, system)[0]
+			got := w.receive(dead, system)[1]
 			require.Equal(w, sent["MessageId"], got["MessageId"])
 			attributes := got["Attributes"].(m)
 			require.Equal(w, "g1", attributes["MessageGroupId"])
 			require.Equal(w, sent["MessageId"], attributes["MessageDeduplicationId"], "[D]: its id")
 			require.Equal(w, arn(q), attributes["DeadLetterQueueSourceArn"])
-			require.NotEmpty(w, attributes["SequenceNumber"], "[U]: a new one")
+			require.Greater(w, attributes["SequenceNumber"], sent["SequenceNumber"], "[U]: a new one")
+		}},
+		{"6.5 [U] a dead letter of a FIFO queue shows the time of its move, and of its first receive", func(w *wire) {
+			q, dead := w.buried(1, ".fifo")
+			w.putAll(q, "g1m1")
+			time.Sleep(time.Second)
+			w.receive(q)
+			time.Sleep(time.Second)
+			w.receive(q)
+			attributes := w.receive(dead, system)[0]["Attributes"].(m)
+			require.Equal(w, "946684802000", attributes["SentTimestamp"])
+			require.Equal(w, "946684801000", attributes["ApproximateFirstReceiveTimestamp"])
 		}},
 		{"8.3 [D] who may have this queue as its dead-letter queue", func(w *wire) { // the code of the refusal is [U]
 			for name, allow := range map[string]string{

@@ -1,8 +1,10 @@
 package sqshttp_test
 
 import (
+	"crypto/md5"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +252,20 @@ func TestRulesOfIdentityAndDigests(t *testing.T) {
 			require.Equal(w, "5ae4d5d7636402d80f4eb6d213245a88", out["MD5OfMessageSystemAttributes"])
 			require.Equal(w, "a45daa70926828a2f0a1db3418e6feb4", out["MD5OfMessageAttributes"])
 			require.NotContains(w, w.receive(q)[0], "MD5OfMessageSystemAttributes")
+		}},
+		{"3.5 [U] names are sorted by their bytes", func(w *wire) {
+			// In UTF-16 the second would come first.
+			low, high := "\ufb00", "\U00010400"
+			sent := w.put(w.queue("q"), "x", m{"MessageAttributes": m{high: text("String", "2"), low: text("String", "1")}})
+			h := md5.New()
+			for _, field := range []string{low, "String", "1", high, "String", "2"} {
+				h.Write([]byte{0, 0, 0, byte(len(field))})
+				io.WriteString(h, field)
+				if field == "String" {
+					h.Write([]byte{1})
+				}
+			}
+			require.Equal(w, fmt.Sprintf("%x", h.Sum(nil)), sent["MD5OfMessageAttributes"])
 		}},
 		{"3.4 [A] system attributes of a standard queue", func(w *wire) {
 			q := w.queue("q", "VisibilityTimeout", "1")

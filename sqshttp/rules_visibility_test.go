@@ -209,6 +209,12 @@ func TestRulesOfVisibility(t *testing.T) {
 			justBefore(43_169*time.Second, func() { require.Empty(w, w.receive(q)) })
 			require.Len(w, w.receive(q), 1)
 		}},
+		{"4.4 [U] handles of a receive that can be repeated have no limit of twelve hours", func(w *wire) {
+			q := w.fifo("g1m1")
+			got := w.receive(q, m{"ReceiveRequestAttemptId": "try"})[0]
+			time.Sleep(10 * time.Second)
+			w.hide(q, got, 43_200)
+		}},
 		{"4.4 [D] the range of a timeout", func(w *wire) {
 			q := w.queue("q")
 			w.put(q, "x")
