@@ -43,8 +43,7 @@ func quoted(text string) string {
 	return q[1 : len(q)-1]
 }
 
-// outgoing checks a message against the rules, and returns it as the queue takes
-// it. max is the queue's limit on its size.
+// outgoing checks a message against the rules, and returns it as the queue takes it.
 func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, err error) {
 	if m.MessageBody == nil || *m.MessageBody == "" {
 		return "", o, missing("MessageBody")
@@ -60,42 +59,69 @@ func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, 
 	if m.size() > set.maxSize {
 		return "", o, tooLong(set.maxSize)
 	}
-	for name, v := range m.MessageSystemAttributes {
-		switch {
-		case name != "AWSTraceHeader":
-			return "", o, invalidParameterValue.because("Message system attribute name '%s' is invalid.", quoted(name))
-		case v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" || !legal(*v.StringValue):
-			return "", o, invalidParameterValue.because("The message system attribute 'AWSTraceHeader' must be a String that is not empty.")
-		}
-		o.TraceHeader = *v.StringValue
-	}
-	if d := m.DelaySeconds; d != nil {
-		switch {
-		case *d < 0 || *d > 900:
-			return "", o, badValue("DelaySeconds", *d, "DelaySeconds must be >= 0 and <= 900.")
-		case set.fifo && *d > 0:
-			return "", o, badValue("DelaySeconds", *d, "The request include parameter that is not valid for this queue type.")
-		case !set.fifo:
-			o.Delay = orImmediately(time.Duration(*d) * time.Second)
-		}
-	}
-	if o.Group, err = optionalID("MessageGroupId", m.MessageGroupId); err != nil {
+	if o.TraceHeader, err = m.traceHeader(); err != nil {
 		return "", o, err
 	}
-	if o.DedupID, err = optionalID("MessageDeduplicationId", m.MessageDeduplicationId); err != nil {
+	if o.Delay, err = m.delay(set); err != nil {
 		return "", o, err
 	}
-	switch {
-	case set.fifo && o.Group == "":
-		return "", o, missing("MessageGroupId")
-	case !set.fifo && o.DedupID != "":
-		return "", o, badValue("MessageDeduplicationId", o.DedupID, "The request includes a parameter that is not valid for this queue type.")
-	case set.fifo && o.DedupID == "" && !set.contentKey:
-		return "", o, noDedupID()
-	case set.fifo && o.DedupID == "":
+	if o.Group, o.DedupID, err = m.ids(set); err != nil {
+		return "", o, err
+	}
+	if set.fifo && o.DedupID == "" {
 		o.DedupID = dabchick.ContentKey(body)
 	}
 	return body, o, nil
+}
+
+func (m *sending) traceHeader() (text string, err error) {
+	for _, name := range sortedKeys(m.MessageSystemAttributes) {
+		v := m.MessageSystemAttributes[name]
+		switch {
+		case name != "AWSTraceHeader":
+			return "", invalidParameterValue.because("Message system attribute name '%s' is invalid.", quoted(name))
+		case v.DataType != "String" || v.StringValue == nil || *v.StringValue == "" || !legal(*v.StringValue):
+			return "", invalidParameterValue.because("The message system attribute 'AWSTraceHeader' must be a String that is not empty.")
+		}
+		text = *v.StringValue
+	}
+	return text, nil
+}
+
+// delay returns the message's own, or 0 for the queue's.
+func (m *sending) delay(set *settings) (time.Duration, error) {
+	switch d := m.DelaySeconds; {
+	case d == nil:
+		return 0, nil
+	case *d < 0 || *d > 900:
+		return 0, badValue("DelaySeconds", *d, "DelaySeconds must be >= 0 and <= 900.")
+	case set.fifo && *d > 0:
+		return 0, badValue("DelaySeconds", *d, "The request include parameter that is not valid for this queue type.")
+	case set.fifo:
+		return 0, nil
+	default:
+		return orImmediately(time.Duration(*d) * time.Second), nil
+	}
+}
+
+// ids returns the message group and the deduplication id, which is "" where it is that
+// of the content.
+func (m *sending) ids(set *settings) (group, dedup string, err error) {
+	if group, err = optionalID("MessageGroupId", m.MessageGroupId); err != nil {
+		return "", "", err
+	}
+	if dedup, err = optionalID("MessageDeduplicationId", m.MessageDeduplicationId); err != nil {
+		return "", "", err
+	}
+	switch {
+	case set.fifo && group == "":
+		return "", "", missing("MessageGroupId")
+	case !set.fifo && dedup != "":
+		return "", "", badValue("MessageDeduplicationId", dedup, "The request includes a parameter that is not valid for this queue type.")
+	case set.fifo && dedup == "" && !set.contentKey:
+		return "", "", noDedupID()
+	}
+	return group, dedup, nil
 }
 
 func tooLong(most int) error {

@@ -69,62 +69,77 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	source, to, err := s.endsOfMove(in)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := source.q.Stats(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &moveTask{
+		ID: newID(), Source: in.SourceArn, to: in.DestinationArn, rate: rate, started: time.Now(),
+		status: running, total: stats.Visible,
+	}
+	source.moves = append([]*moveTask{t}, source.moves[:min(len(source.moves), mostMoves-1)]...)
+	s.run(t, source.q, to)
+	return startMoveOutput{t.handle()}, nil
+}
+
+// endsOfMove returns the queue to move from, and the one to move to or nil. It needs the
+// lock.
+func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err error) {
 	source, ok := s.byARN(in.SourceArn)
 	if !ok {
-		return nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
+		return nil, nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
 	}
 	isTarget := false
 	for _, q := range s.queues {
 		isTarget = isTarget || q.set.target == source.name
 	}
 	if !isTarget {
-		return nil, badValue("SourceArn", in.SourceArn, "Source queue must be configured as a Dead Letter Queue.")
+		return nil, nil, badValue("SourceArn", in.SourceArn, "Source queue must be configured as a Dead Letter Queue.")
 	}
-	var destination backing
 	if in.DestinationArn != "" {
 		if err := checkARN("DestinationArn", in.DestinationArn); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		to, ok := s.byARN(in.DestinationArn)
+		destination, ok := s.byARN(in.DestinationArn)
 		switch {
 		case !ok:
-			return nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
-		case to == source:
-			return nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
-		case !to.set.kin(&source.set):
-			return nil, badValue("DestinationArn", in.DestinationArn, "it must be of the same type as the source.")
+			return nil, nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
+		case destination == source:
+			return nil, nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
+		case !destination.set.kin(&source.set):
+			return nil, nil, badValue("DestinationArn", in.DestinationArn, "it must be of the same type as the source.")
 		}
-		destination = to.q
+		to = destination.q
 	}
 	if slices.ContainsFunc(source.moves, func(t *moveTask) bool { return t.status == running || t.status == cancelling }) {
-		return nil, badValue("SourceArn", in.SourceArn, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+		return nil, nil, badValue("SourceArn", in.SourceArn, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
 	}
-	stats, err := source.q.Stats(c.ctx)
-	if err != nil {
-		return nil, err
-	}
+	return source, to, nil
+}
+
+// run starts a task. It needs the lock.
+func (s *Service) run(t *moveTask, source, to backing) {
 	ctx, cancel := context.WithCancel(s.ending)
-	t := &moveTask{
-		ID: newID(), Source: in.SourceArn, to: in.DestinationArn, rate: rate, started: time.Now(),
-		cancel: cancel, status: running, total: stats.Visible,
+	t.cancel = cancel
+	if s.closed {
+		cancel()
 	}
-	source.moves = append([]*moveTask{t}, source.moves[:min(len(source.moves), mostMoves-1)]...)
 	progress := func(moved, _ int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.moved = moved
 	}
-	if s.closed {
-		cancel()
-	}
 	s.tasks.Go(func() {
 		defer cancel()
-		moved, err := source.q.redrive(ctx, destination, rate, progress)
+		moved, err := source.redrive(ctx, to, t.rate, progress)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.end(moved, err)
 	})
-	return startMoveOutput{t.handle()}, nil
 }
 
 // end notes how the task has ended. It needs the lock.

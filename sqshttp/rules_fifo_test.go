@@ -183,11 +183,12 @@ func TestRulesOfDeduplication(t *testing.T) {
 			justBefore(10*time.Second, func() { w.gets("", q) })
 			require.NotEqual(w, first, w.receive(q, attempt), "an ordinary receive again")
 		}},
-		{"6.4 [U] after a delete a repeated attempt is an ordinary receive", func(w *wire) {
-			q := w.fifo("g1m1 g2m1")
+		{"6.4 [U] after a delete or a change a repeated attempt is an ordinary receive", func(w *wire) {
+			q := w.fifo("g1m1 g2m1 g3m1")
 			attempt := m{"ReceiveRequestAttemptId": "try", "MaxNumberOfMessages": 1}
 			w.drop(q, w.gets("g1m1", q, attempt)[0])
-			w.gets("g2m1", q, attempt)
+			w.hide(q, w.gets("g2m1", q, attempt)[0], 60)
+			w.gets("g3m1", q, attempt)
 		}},
 		{"6.4 [D] an attempt id is an id, and [U] of FIFO queues only", func(w *wire) {
 			w.refused("InvalidParameterValue", "ReceiveMessage", m{"QueueUrl": w.queue("q"), "ReceiveRequestAttemptId": "a"})

@@ -204,6 +204,16 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			w.refused(notFound, "CancelMessageMoveTask", m{"TaskHandle": base64.StdEncoding.EncodeToString(raw)})
 			w.refused("MissingParameter", "CancelMessageMoveTask", m{"TaskHandle": ""})
 		}},
+		{"6.5 [D] a task moves the oldest first", func(w *wire) {
+			_, dead := w.buried(1, ".fifo")
+			to := w.queue("to.fifo")
+			for i, group := range []string{"a", "b", "a", "b", "a"} {
+				w.put(dead, fmt.Sprint(group, i), m{"MessageGroupId": group, "MessageDeduplicationId": fmt.Sprint(i)})
+			}
+			w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn(to)}))
+			synctest.Wait()
+			w.gets("a0 a2 a4 b1 b3", to)
+		}},
 		{"8.4 [D] what is in flight is not moved", func(w *wire) {
 			_, dead := w.buried(1, "")
 			to := w.queue("to")

@@ -220,7 +220,7 @@ func redrivePolicy(dead string, most int) string {
 func justBefore(d time.Duration, check func()) {
 	time.Sleep(d - 1)
 	check()
-	time.Sleep(1)
+	time.Sleep(time.Nanosecond)
 }
 
 // Names of lists and maps in the Query protocol, by those of the JSON protocol.
