@@ -246,7 +246,7 @@ func (s *settings) setAllow(text string) error {
 	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
+	if !json.Valid([]byte(text)) || d.Decode(&p) != nil { // Decode leaves what comes after
 		return badAttribute("RedriveAllowPolicy", text)
 	}
 	n := len(p.SourceQueueArns)

@@ -192,7 +192,7 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 		return nil, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
 	}
 	short := o.Wait == dabchick.Immediately || o.Wait == 0 && set.seconds[waitSeconds] == 0
-	ms, err := q.q.receive(c, in, o)
+	ms, err := q.q.receive(c.ctx, c.s, in, o)
 	if err != nil {
 		return nil, c.said(err)
 	}

@@ -21,7 +21,7 @@ type backing interface {
 
 	send(ctx context.Context, body string, o dabchick.SendOptions) (dabchick.ID, error)
 	sendBatch(ctx context.Context, batch []dabchick.Outgoing[string]) ([]dabchick.ID, error)
-	receive(c *call, in *receiveInput, o dabchick.ReceiveOptions) ([]receivedMessage, error)
+	receive(ctx context.Context, s *Service, in *receiveInput, o dabchick.ReceiveOptions) ([]receivedMessage, error)
 	redrive(ctx context.Context, to backing, rate int, progress func(moved, total int)) (int, error)
 
 	// apply gives the queue the options that are in the settings, and leaves the others.
@@ -129,12 +129,12 @@ func (b bodies[T]) sendBatch(ctx context.Context, batch []dabchick.Outgoing[stri
 	return b.SendBatch(ctx, as)
 }
 
-func (b bodies[T]) receive(c *call, in *receiveInput, o dabchick.ReceiveOptions) ([]receivedMessage, error) {
+func (b bodies[T]) receive(ctx context.Context, s *Service, in *receiveInput, o dabchick.ReceiveOptions) ([]receivedMessage, error) {
 	began := time.Now()
-	ms, err := b.ReceiveBatch(c.ctx, o)
+	ms, err := b.ReceiveBatch(ctx, o)
 	var out []receivedMessage
 	for i := range ms {
-		out = append(out, received(c.s, &ms[i], in, began))
+		out = append(out, received(s, &ms[i], in, began))
 	}
 	return out, err
 }

@@ -219,7 +219,7 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			}
 			list := func(n int) string { b, _ := json.Marshal(eleven[:n]); return string(b) }
 			w.set(q, "RedriveAllowPolicy", `{"redrivePermission":"byQueue","sourceQueueArns":`+list(10)+`}`)
-			for _, policy := range []string{"x", `{}`, `{"redrivePermission":"some"}`, `{"redrivePermission":"denyAll","x":1}`} {
+			for _, policy := range []string{"x", `{}`, `{"redrivePermission":"some"}`, `{"redrivePermission":"denyAll","x":1}`, `{"redrivePermission":"denyAll"}x`} {
 				w.refuses("InvalidAttributeValue", q, "RedriveAllowPolicy", policy)
 			}
 			for _, policy := range []string{

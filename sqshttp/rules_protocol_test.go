@@ -107,10 +107,6 @@ func TestRulesOfTheJSONProtocol(t *testing.T) {
 				require.Equal(t, "com.amazonaws.sqs#SerializationException", x.member(t, "__type"), in)
 			}
 		}},
-		{"9.1 [U] of a key that is there twice the last one counts", func(t *testing.T, s *sqshttp.Service) {
-			call(t, s, "SendMessage", `{"QueueUrl":"q","MessageBody":"first","MessageBody":"last"}`)
-			require.Contains(t, call(t, s, "ReceiveMessage", `{"QueueUrl":"q"}`).body, `"Body":"last"`)
-		}},
 		{"9.1 [U] an unknown target", func(t *testing.T, s *sqshttp.Service) {
 			for _, target := range []string{"AmazonSQS.Dance", "AmazonSNS.Publish", "SendMessage"} {
 				r := httptest.NewRequest("POST", host+"/", strings.NewReader(`{}`))
