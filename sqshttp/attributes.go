@@ -107,7 +107,13 @@ func badAttribute(name, value string) *Error {
 	return invalidAttributeValue.because("Invalid value for the parameter %s. Reason: %q is not allowed.", name, value)
 }
 
+// mostAttribute is how long the text of an attribute may be: the longest is a policy.
+const mostAttribute = 8192
+
 func (s *settings) set(name, value, arn string, lookup func(string) (*queue, bool)) error {
+	if len(value) > mostAttribute {
+		return badAttribute(name, value)
+	}
 	for i, d := range durations {
 		if d.name == name {
 			return setNumber(&s.seconds[i], name, value, d.least, d.most)
@@ -135,7 +141,7 @@ func (s *settings) set(name, value, arn string, lookup func(string) (*queue, boo
 	case "FifoThroughputLimit":
 		return setOneOf(&s.throughput, name, value, "perQueue", "perMessageGroupId")
 	case "Policy":
-		if value != "" && (!json.Valid([]byte(value)) || len(value) > 8192) {
+		if value != "" && !json.Valid([]byte(value)) {
 			return badAttribute(name, value)
 		}
 		s.policy = value

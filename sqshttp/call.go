@@ -2,16 +2,27 @@ package sqshttp
 
 import (
 	"context"
+	"net/http"
 	"strings"
 )
 
 // A call is a request while it is carried out.
 type call struct {
-	s     *Service
-	ctx   context.Context
-	base  string // what queue URLs begin with
-	path  string // of the request: in the Query protocol it may name the queue
-	query bool   // it came in the Query protocol
+	s      *Service
+	ctx    context.Context
+	host   string // that the request is for
+	base   string // what queue URLs begin with
+	path   string // of the request: in the Query protocol it may name the queue
+	query  bool   // it came in the Query protocol
+	asJSON bool   // and wants JSON all the same
+	port   *port  // nil in process
+}
+
+func newCall(s *Service, r *http.Request, scheme, host string) *call {
+	return &call{
+		s: s, ctx: r.Context(), host: host, base: scheme + "://" + host, path: r.URL.Path,
+		query: !isJSON(r), asJSON: acceptsJSON(r),
+	}
 }
 
 // An action is what a request may ask for.

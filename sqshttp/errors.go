@@ -3,6 +3,8 @@ package sqshttp
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // An Error is what SQS answers when it refuses a call.
@@ -29,7 +31,14 @@ type kind struct {
 	status      int
 }
 
+// because returns an error with a message. Texts in it may be a client's: they are told
+// back short, and without characters that would do something to a screen.
 func (k kind) because(format string, args ...any) *Error {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = harmless(text)
+		}
+	}
 	return &Error{Shape: k.shape, Code: k.code, Status: k.status, Message: fmt.Sprintf(format, args...)}
 }
 
@@ -73,6 +82,28 @@ func badValue(parameter string, value any, why string) *Error {
 
 func missing(parameter string) *Error {
 	return missingParameter.because("The request must contain the parameter %s.", parameter)
+}
+
+// mostTold is how much of a text from a client is told back.
+const mostTold = 1024
+
+func harmless(text string) string {
+	if len(text) > mostTold {
+		text = text[:mostTold] + "..."
+	}
+	text = strings.ToValidUTF8(text, "?")
+	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsGraphic(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
 }
 
 // asError turns an error into what a client is told. Context errors stay: then

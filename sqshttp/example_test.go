@@ -1,6 +1,7 @@
 package sqshttp_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,7 @@ import (
 func ExampleService_ServeHTTP() {
 	service, _ := sqshttp.New(sqshttp.Options{})
 	service.CreateQueue("orders", nil)
-	server := httptest.NewServer(service) // or http.ListenAndServe("127.0.0.1:9324", service)
+	server := httptest.NewServer(service)
 	defer server.Close()
 
 	form := strings.NewReader("Action=GetQueueAttributes&AttributeName.1=QueueArn")
@@ -23,6 +24,28 @@ func ExampleService_ServeHTTP() {
 	resp.Body.Close()
 	fmt.Println(resp.Status)
 	// Output: 200 OK
+}
+
+// A port that only this machine reaches, with limits on what clients may take.
+func ExampleService_Listen() {
+	service, _ := sqshttp.New(sqshttp.Options{})
+	server, err := service.Listen(sqshttp.ListenOptions{}) // a free port
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() {
+		resp, err := http.Get(server.URL() + "/?Action=CreateQueue&QueueName=orders")
+		if err == nil {
+			resp.Body.Close()
+			fmt.Println(resp.Status)
+		}
+		server.Shutdown(context.Background())
+	}()
+	fmt.Println(server.Serve())
+	// Output:
+	// 200 OK
+	// <nil>
 }
 
 // A queue of the service is used natively beside its clients.

@@ -2,23 +2,18 @@ package sqshttp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// mostBody is how large the body of a request may be: of a message of 1 MiB, escaped
-// as JSON or a form may do.
-const mostBody = 8 << 20
 
 // An answer is what a client gets.
 type answer struct {
@@ -33,19 +28,17 @@ type answer struct {
 // so it works in a testing/synctest bubble. Whatever host the request is for, it ends
 // here. An error is the context's.
 func (s *Service) Do(r *http.Request) (*http.Response, error) {
+	c := newCall(s, r, r.URL.Scheme, cmp.Or(r.Host, r.URL.Host))
 	var body []byte
+	var err error
 	if r.Body != nil {
 		defer r.Body.Close()
-		var err error
-		if body, err = io.ReadAll(io.LimitReader(r.Body, mostBody+1)); err != nil {
+		body, err = readBody(r, func(int) error { return nil })
+		if _, told := errors.AsType[*Error](err); err != nil && !told {
 			return nil, err
 		}
 	}
-	host := r.Host
-	if host == "" {
-		host = r.URL.Host
-	}
-	a, err := s.answer(r, r.URL.Scheme, host, body)
+	a, err := c.answer(r, body, err)
 	if err != nil {
 		return nil, err
 	}
@@ -59,31 +52,34 @@ func (s *Service) Do(r *http.Request) (*http.Response, error) {
 // ServeHTTP answers a request that came to a port. Requests by web pages of other sites
 // are refused, and those for host names that are neither loopback nor in
 // Options.Hosts. Without Options.Keys, whoever reaches the port may do everything.
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
+//
+// The body is read within 30 s, and the answer written within 30 s of when it is there.
+// Limits on connections and on headers are the server's: those of [Service.Listen], or
+// your own.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, context.Background())
+}
 
-// Limits on the time of a request: on reading it, and on answering beyond the longest
-// wait.
-const (
-	readTime  = 30 * time.Second
-	writeTime = 50 * time.Second
-)
-
-func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
-	limits := http.NewResponseController(w)
-	limits.SetReadDeadline(time.Now().Add(readTime)) // where that is possible
-	body, err := io.ReadAll(io.LimitReader(r.Body, mostBody+1))
-	if err != nil {
-		return // nobody is there
-	}
-	limits.SetReadDeadline(time.Time{})
-	limits.SetWriteDeadline(time.Now().Add(writeTime))
+// serve answers a request. When stopping ends, a receive that waits is told that nothing
+// came.
+func (s *Service) serve(w http.ResponseWriter, r *http.Request, stopping context.Context) {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	a, err := s.answer(r, scheme, r.Host, body)
+	p := &port{limits: s.limits, conn: http.NewResponseController(w), stopping: stopping}
+	c := newCall(s, r, scheme, r.Host)
+	c.port = p
+	p.begin()
+	var body []byte
+	err := s.guard(r)
+	if err == nil {
+		body, err = p.read(r)
+	}
+	a, err := c.answer(r, body, err)
+	p.release()
 	if err != nil {
-		return
+		a = c.encode("", newID(), nil, busy) // to be heard by who is still there
 	}
 	a.write(w)
 }
@@ -99,22 +95,14 @@ func (a *answer) write(w http.ResponseWriter) {
 
 // guard keeps web pages of other sites out: by their Origin, and by the name that they
 // use for this host.
-func (s *Service) guard(h http.Handler) http.Handler {
+func (s *Service) guard(r *http.Request) error {
 	var sites http.CrossOriginProtection
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		post := *r
-		post.Method = http.MethodPost // a GET does as much here, and would be let through
-		if sites.Check(&post) == nil && s.answersTo(r.Host) {
-			h.ServeHTTP(w, r)
-			return
-		}
-		e := invalidSecurity.because("Requests by pages of other sites, and for other hosts, are refused.")
-		if isJSON(r) {
-			encodeJSON(nil, e).write(w)
-		} else {
-			encodeQuery("", newID(), nil, e).write(w)
-		}
-	})
+	post := *r
+	post.Method = http.MethodPost // a GET does as much here, and would be let through
+	if sites.Check(&post) != nil || !s.answersTo(r.Host) {
+		return invalidSecurity.because("Requests by pages of other sites, and for other hosts, are refused.")
+	}
+	return nil
 }
 
 func (s *Service) answersTo(hostport string) bool {
@@ -132,19 +120,19 @@ func (s *Service) answersTo(hostport string) bool {
 
 func isJSON(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
 
-// answer carries out a request. An error is that of its context, and means that nobody
-// waits for an answer.
-func (s *Service) answer(r *http.Request, scheme, host string, body []byte) (*answer, error) {
-	c := &call{s: s, ctx: r.Context(), base: scheme + "://" + host, path: r.URL.Path, query: !isJSON(r)}
-	if s.o.BaseURL != "" {
-		c.base = s.o.BaseURL
+// answer carries out a request, or says why it was refused before. An error is that of
+// its context, and means that nobody waits for an answer.
+func (c *call) answer(r *http.Request, body []byte, err error) (*answer, error) {
+	if c.s.o.BaseURL != "" {
+		c.base = c.s.o.BaseURL
 	}
-	id := newID()
 	var name string
 	var out any
-	err := checkBody(r, body)
 	if err == nil {
-		err = s.authenticate(r, host, body)
+		err = checkForm(r)
+	}
+	if err == nil {
+		err = c.s.authenticate(r, c.host, body)
 	}
 	if err == nil && c.query {
 		name, out, err = c.doQuery(r, body)
@@ -158,27 +146,38 @@ func (s *Service) answer(r *http.Request, scheme, host string, body []byte) (*an
 	if err != nil {
 		e = asError(err)
 	}
+	return c.encode(name, newID(), out, e), nil
+}
+
+// encode writes an answer in the protocol of the call.
+func (c *call) encode(action, id string, out any, e *Error) *answer {
 	var a *answer
 	switch {
 	case e == noAction:
 		a = &answer{http.StatusNotFound, http.Header{"Content-Type": {xmlType}}, []byte("<UnknownOperationException/>\n")}
-	case c.query && acceptsJSON(r):
-		a = encodeQueryJSON(name, id, out, e)
+	case c.query && c.asJSON:
+		a = encodeQueryJSON(action, id, out, e)
 	case c.query:
-		a = encodeQuery(name, id, out, e)
+		a = encodeQuery(action, id, out, e)
 	default:
 		a = encodeJSON(out, e)
 	}
 	a.header.Set("X-Amzn-Requestid", id)
-	return a, nil
+	if a.status == http.StatusServiceUnavailable {
+		a.header.Set("Retry-After", "1")
+	}
+	return a
 }
 
-func checkBody(r *http.Request, body []byte) error {
-	switch encoding := r.Header.Get("Content-Encoding"); {
-	case len(body) > mostBody:
-		return requestTooLarge.because("The request has more than %d bytes.", mostBody)
-	case encoding != "" && encoding != "identity":
-		return serialization.because("The content encoding %s is not supported.", quoted(encoding))
+// checkForm refuses bodies that would have to be unpacked.
+func checkForm(r *http.Request) error {
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return serialization.because("The content encoding %s is not supported.", quoted(encoding))
+		}
+	}
+	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); strings.HasPrefix(t, "multipart/") {
+		return serialization.because("The content type %s is not supported.", quoted(t))
 	}
 	return nil
 }
@@ -209,21 +208,17 @@ func (c *call) doQuery(r *http.Request, body []byte) (name string, out any, err 
 	} else if r.Method != http.MethodGet {
 		return "", nil, noAction
 	}
-	values, err := url.ParseQuery(text)
+	p, err := newParams(text)
 	if err != nil {
-		return "", nil, invalidParameterValue.because("The parameters are not well formed.")
+		return "", nil, err
 	}
-	name = values.Get("Action")
+	name = p.values.Get("Action")
 	a, ok := actions[name]
 	switch {
 	case name == "":
 		return "", nil, noAction
 	case !ok:
 		return "", nil, invalidAction.because("The action %s is not valid for this endpoint.", quoted(name))
-	}
-	p, err := newParams(values)
-	if err != nil {
-		return name, nil, err
 	}
 	in := a.input()
 	if err := p.decode("", reflect.ValueOf(in).Elem()); err != nil {

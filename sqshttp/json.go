@@ -1,17 +1,18 @@
 package sqshttp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 const jsonType = "application/x-amz-json-1.0"
 
-// decodeJSON reads the input of an action. Of a member that is there twice, the last
-// one counts; members that are not known are passed over.
+// decodeJSON reads the input of an action. Members that are not known are passed over.
 func decodeJSON(body []byte, into any) error {
 	if len(body) == 0 {
 		return nil
@@ -19,39 +20,88 @@ func decodeJSON(body []byte, into any) error {
 	if !utf8.Valid(body) || !wholeSurrogates(body) {
 		return invalidMessageContents.because("The request is not valid UTF-8.")
 	}
-	if deep(body) {
-		return serialization.because("The request is nested too deep.")
+	if err := checkJSON(body); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return serialization.because("%s can not be converted to the type of %s.", e.Value, quoted(e.Field))
+			return serialization.because("%s can not be converted to the type of %s.", quoted(e.Value), quoted(e.Field))
 		}
 		return serialization.because("The request is not valid JSON.")
 	}
 	return nil
 }
 
-const mostDepth = 32
+const (
+	mostDepth  = 32
+	mostValues = 4000 // a full batch has not a thousand
+	mostKey    = 4096 // bytes in the name of a member
+	mostNumber = 100  // digits
+)
 
-// deep says whether JSON text has more levels than any request has.
-func deep(text []byte) bool {
-	depth, quoted := 0, false
+// checkJSON holds JSON text against bounds, as each value costs many times its text when
+// it is read, and refuses members that are there twice, of which others may take
+// another than encoding/json does. What is not JSON is found later.
+func checkJSON(text []byte) error {
+	var open []map[string]bool // of each object that is open its members, nil for a list
+	values, bare := 0, 0
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > mostDepth {
-				return true
+		c := text[i]
+		if bare++; strings.IndexByte("{}[],:\" \t\r\n", c) >= 0 {
+			bare = 0
+		}
+		switch c {
+		case '{':
+			open = append(open, map[string]bool{})
+			values++
+		case '[':
+			open = append(open, nil)
+			values++
+		case '}', ']':
+			open = open[:max(len(open)-1, 0)]
+		case ',':
+			values++
+		case '"':
+			end := stringEnd(text, i)
+			if n := len(open); n > 0 && open[n-1] != nil && isKey(text[end:]) {
+				if end-i > mostKey {
+					return serialization.because("The name of a member is too long.")
+				}
+				var key string
+				if json.Unmarshal(text[i:end], &key) == nil && open[n-1][key] {
+					return serialization.because("The member %s is there twice.", quoted(key))
+				}
+				open[n-1][key] = true
 			}
-		case c == '}' || c == ']':
-			depth--
+			i = end - 1
+		}
+		switch {
+		case len(open) > mostDepth || values > mostValues:
+			return serialization.because("The request has more than %d levels or %d values.", mostDepth, mostValues)
+		case bare > mostNumber:
+			return serialization.because("The request has a number that is too long.")
 		}
 	}
-	return false
+	return nil
+}
+
+// stringEnd returns where the string ends that begins at i.
+func stringEnd(text []byte, i int) int {
+	for i++; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// isKey says whether what comes after a string makes it the name of a member.
+func isKey(after []byte) bool {
+	after = bytes.TrimLeft(after, " \t\r\n")
+	return len(after) > 0 && after[0] == ':'
 }
 
 // wholeSurrogates says whether the escapes in JSON text name characters: encoding/json
@@ -101,6 +151,10 @@ func encodeJSON(out any, e *Error) *answer {
 	case out == nil:
 		return a
 	}
-	a.body, _ = json.Marshal(out) // texts and numbers
+	var b bytes.Buffer
+	w := json.NewEncoder(&b)
+	w.SetEscapeHTML(false) // it is not HTML, and six times as long
+	w.Encode(out)          // texts and numbers
+	a.body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	return a
 }

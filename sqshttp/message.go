@@ -206,7 +206,7 @@ func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
 }
 
 func badAttributeName(name string) string {
-	lower := strings.ToLower(name)
+	lower := strings.ToLower(name[:min(len(name), len("amazon."))])
 	switch {
 	case !attributeName.MatchString(name):
 		return "It can have 1 to 256 letters, digits, underscores, hyphens and periods."
@@ -385,7 +385,7 @@ func readHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, err
 		return r, at, missing("ReceiptHandle")
 	}
 	invalid := receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", quoted(handle))
-	if len(handle) > 1024 {
+	if len(handle) > mostHandle {
 		return r, at, invalid
 	}
 	raw, err := base64.StdEncoding.DecodeString(handle)

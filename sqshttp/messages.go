@@ -1,6 +1,7 @@
 package sqshttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -191,12 +192,16 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 	if o.AttemptID != "" && !set.fifo {
 		return nil, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
 	}
-	short := o.Wait == dabchick.Immediately || o.Wait == 0 && set.seconds[waitSeconds] == 0
-	ms, err := q.q.receive(c.ctx, c.s, in, o)
+	wait := cmp.Or(o.Wait, time.Duration(set.seconds[waitSeconds])*time.Second)
+	var ms []receivedMessage
+	err = c.poll(wait, func(c *call) (err error) {
+		ms, err = q.q.receive(c.ctx, c.s, in, o)
+		return err
+	})
 	if err != nil {
 		return nil, c.said(err)
 	}
-	if len(ms) == 0 && short && !set.fifo && q.q.full(c.ctx) {
+	if len(ms) == 0 && wait <= 0 && !set.fifo && q.q.full(c.ctx) {
 		return nil, tooManyInFlight()
 	}
 	return receiveOutput{ms}, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/dabchickmq/dabchick"
 )
 
-// A moveTask takes messages out of a dead-letter queue. The Service's lock guards
+// A moveTask takes messages out of a dead-letter queue. The Service's mu guards
 // what changes.
 type moveTask struct {
 	ID      string `json:"taskId"`
@@ -40,6 +40,9 @@ const (
 
 // mostMoves is how many tasks of a queue are remembered: as many as a list shows.
 const mostMoves = 10
+
+// mostHandle is longer than any handle is.
+const mostHandle = 1024
 
 func (t *moveTask) handle() string {
 	b, _ := json.Marshal(t) // two texts
@@ -67,8 +70,8 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 		}
 	}
 	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	source, to, err := s.endsOfMove(in)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,8 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	t := &moveTask{
 		ID: newID(), Source: in.SourceArn, to: in.DestinationArn, rate: rate, started: time.Now(),
 		status: running, total: stats.Visible,
@@ -86,9 +91,10 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	return startMoveOutput{t.handle()}, nil
 }
 
-// endsOfMove returns the queue to move from, and the one to move to or nil. It needs the
-// lock.
+// endsOfMove returns the queue to move from, and the one to move to or nil.
 func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	source, ok := s.byARN(in.SourceArn)
 	if !ok {
 		return nil, nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
@@ -121,7 +127,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 	return source, to, nil
 }
 
-// run starts a task. It needs the lock.
+// run starts a task. It needs mu.
 func (s *Service) run(t *moveTask, source, to backing) {
 	ctx, cancel := context.WithCancel(s.ending)
 	t.cancel = cancel
@@ -142,7 +148,7 @@ func (s *Service) run(t *moveTask, source, to backing) {
 	})
 }
 
-// end notes how the task has ended. It needs the lock.
+// end notes how the task has ended. It needs mu.
 func (t *moveTask) end(moved int, err error) {
 	t.moved = moved
 	switch {
@@ -196,7 +202,7 @@ func cancelMessageMoveTask(c *call, in *cancelMoveInput) (any, error) {
 	}
 	var named moveTask
 	raw, err := base64.StdEncoding.DecodeString(in.TaskHandle)
-	if err != nil || json.Unmarshal(raw, &named) != nil || named.ID == "" {
+	if len(in.TaskHandle) > mostHandle || err != nil || json.Unmarshal(raw, &named) != nil || named.ID == "" {
 		return nil, badValue("TaskHandle", quoted(in.TaskHandle), "it is not a task handle.")
 	}
 	c.s.mu.Lock()

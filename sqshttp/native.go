@@ -41,7 +41,8 @@ type bodies[T []byte | string] struct{ *dabchick.Queue[T] }
 // The queue belongs to the service from then on, which closes it when it is deleted or
 // the service is closed. Change its options by attributes, not by SetOptions: the
 // service would not know. If it has a DeadLetter, register that first. A queue of bytes
-// and one of texts cannot exchange dead letters.
+// and one of texts cannot exchange dead letters. Its OnEvent may send and receive by
+// clients of the service, but not make, change or delete queues.
 //
 // A name that SQS would refuse, or that is taken, gives an *Error. An option that has
 // no form in SQS's attributes, such as a timeout of half a second, or a Driver, gives a
@@ -55,8 +56,8 @@ func Register[T []byte | string](s *Service, q *dabchick.Queue[T]) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	if _, taken := s.queues[name]; taken {
 		return queueNameExists.because("A queue already exists with the name %s", name)
 	}
@@ -102,7 +103,7 @@ func settingsOf[T []byte | string](o dabchick.Options[T]) (settings, error) {
 	return set, nil
 }
 
-// setDeadLetter notes the dead-letter queue that a queue has already. It needs the lock.
+// setDeadLetter notes the dead-letter queue that a queue has already. It needs a lock.
 func (s *Service) setDeadLetter(set *settings, dead backing, most int) error {
 	if most > mostReceives {
 		return &dabchick.InvalidError{Field: "MaxReceives", Value: most, Allowed: fmt.Sprintf("1 to %d", mostReceives)}

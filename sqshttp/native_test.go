@@ -1,6 +1,7 @@
 package sqshttp_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,5 +180,38 @@ func TestBoundsOfARegisteredQueue(t *testing.T) {
 		w.refused("OverLimit", "ReceiveMessage", m{"QueueUrl": "q"})
 		require.NoError(t, q.Close())
 		w.refused("AWS.SimpleQueueService.NonExistentQueue", "PurgeQueue", m{"QueueUrl": "q"})
+	})
+}
+
+// Hooks run in the calls that cause events, so no call into a queue may hold a lock that
+// a client needs.
+func TestHookOfARegisteredQueueMayUseClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{t, newService(t, sqshttp.Options{}), false}
+		w.queue("log")
+		var told []string
+		hook := func(e dabchick.Event[string]) {
+			x, _ := w.send("SendMessage", m{"QueueUrl": "log", "MessageBody": "x"})
+			told = append(told, fmt.Sprint(e.Queue, " ", e.Kind, " ", x.status))
+		}
+		dead := native(t, "dead", dabchick.Options[string]{OnEvent: hook})
+		require.NoError(t, sqshttp.Register(w.s, dead))
+		w.queue("q", "RedrivePolicy", redrivePolicy("dead", 1))
+		late := func() {
+			w.put("dead", "x", m{"DelaySeconds": 1})
+			time.Sleep(2 * time.Second) // the next call notices that it has appeared
+		}
+		late()
+		w.set("dead", "DelaySeconds", "0")
+		late()
+		w.ok("StartMessageMoveTask", m{"SourceArn": arn("dead"), "DestinationArn": arn("q")})
+		synctest.Wait()
+		w.ok("DeleteQueue", m{"QueueUrl": "dead"})
+		require.NoError(t, sqshttp.Register(w.s, native(t, "other", dabchick.Options[string]{OnEvent: hook})))
+		w.s.Close()
+		require.Equal(t, []string{
+			"dead sent 200", "dead appeared 200", "dead sent 200", "dead appeared 200", "dead redriven 200", "dead redriven 200", "dead closed 200",
+			"other closed 400",
+		}, told)
 	})
 }

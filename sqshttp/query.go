@@ -17,6 +17,7 @@ const (
 	namespace = "http://queue.amazonaws.com/doc/2012-11-05/"
 
 	mostParameters = 2000
+	mostDots       = 16
 )
 
 // params are the parameters of a request in the Query protocol, where lists and maps
@@ -26,13 +27,28 @@ type params struct {
 	there  map[string]bool // parameters, and what they begin with: Entry, Entry.1
 }
 
-func newParams(v url.Values) (*params, error) {
-	p := &params{v, map[string]bool{}}
+// newParams reads a form. It is bounded in number and names before anything is kept of
+// it, and no value keeps the rest of the form in memory.
+func newParams(text string) (*params, error) {
+	p := &params{url.Values{}, map[string]bool{}}
 	n := 0
-	for name, values := range v {
-		if n += len(values); n > mostParameters {
-			return nil, invalidParameterValue.because("There are too many parameters.")
+	for pair := range strings.SplitSeq(text, "&") {
+		if pair == "" {
+			continue
 		}
+		if n++; n > mostParameters {
+			return nil, invalidParameterValue.because("There are more than %d parameters.", mostParameters)
+		}
+		left, right, _ := strings.Cut(pair, "=")
+		name, err := unescape(left)
+		value, err2 := unescape(right)
+		switch {
+		case err != nil || err2 != nil || strings.Contains(pair, ";"):
+			return nil, invalidParameterValue.because("The parameters are not well formed.")
+		case strings.Count(name, ".") > mostDots:
+			return nil, invalidParameterValue.because("The name %s of a parameter has too many parts.", quoted(name))
+		}
+		p.values.Add(name, value)
 		for i, c := range name {
 			if c == '.' {
 				p.there[name[:i]] = true
@@ -41,6 +57,14 @@ func newParams(v url.Values) (*params, error) {
 		p.there[name] = true
 	}
 	return p, nil
+}
+
+func unescape(text string) (string, error) {
+	u, err := url.QueryUnescape(text)
+	if u == text {
+		u = strings.Clone(text)
+	}
+	return u, err
 }
 
 // decode reads a value by its name. What is not there stays as it is.

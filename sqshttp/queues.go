@@ -127,7 +127,7 @@ func setQueueAttributes(c *call, in *setAttributesInput) (any, error) {
 		err = missing("Attributes")
 	}
 	if err == nil {
-		err = c.s.change(q, in.Attributes)
+		err = c.said(c.s.change(q, in.Attributes))
 	}
 	return nil, err
 }
@@ -223,6 +223,8 @@ func removePermission(c *call, in *removePermissionInput) (any, error) {
 }
 
 func (s *Service) changePolicy(q *queue, change func(string) (string, error)) error {
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text, err := change(q.set.policy)

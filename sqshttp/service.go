@@ -16,7 +16,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,25 +47,32 @@ type Options struct {
 	// 15 minutes of now or for as long as it was presigned. A request that is seen on its
 	// way can be repeated for that long. nil takes every request.
 	Keys map[string]string
+	// MaxPolls is how many receives that came to ServeHTTP may wait for messages at the
+	// same time. One more is told 503 and to try again, which SDKs do. 0 means 12,288.
+	MaxPolls int
 }
 
 // A Service is an SQS endpoint: named queues of one account in one region. It has
 // no global state; a program may have many. All methods may be called concurrently.
 type Service struct {
-	o       Options
-	guarded http.Handler
-	ending  context.Context
-	end     context.CancelFunc
-	tasks   sync.WaitGroup // move tasks that run
+	o      Options
+	limits *limits
+	ending context.Context
+	end    context.CancelFunc
+	tasks  sync.WaitGroup // move tasks that run
 
+	// changes is held over whole changes of queues, calls of the queues underneath
+	// included: those run hooks, which may be clients. mu is not held over such calls.
+	// Who changes the fields below holds both, who reads them has one of the two.
+	changes sync.Mutex
 	mu      sync.RWMutex
 	closed  bool
 	queues  map[string]*queue
 	deleted map[string]time.Time // names of queues that were deleted lately
 }
 
-// A queue is what a Service knows of one of its queues. The Service's lock guards
-// it.
+// A queue is what a Service knows of one of its queues. The Service's locks guard it;
+// for the tags and the tasks mu alone does.
 type queue struct {
 	name     string
 	q        backing
@@ -95,7 +101,10 @@ var (
 func New(o Options) (*Service, error) {
 	o.Account, o.Region = cmp.Or(o.Account, "000000000000"), cmp.Or(o.Region, "us-east-1")
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	o.MaxPolls = cmp.Or(o.MaxPolls, defaultPolls)
 	switch {
+	case o.MaxPolls < 0:
+		return nil, &dabchick.InvalidError{Field: "MaxPolls", Value: o.MaxPolls, Allowed: "0 or more"}
 	case !accounts.MatchString(o.Account):
 		return nil, &dabchick.InvalidError{Field: "Account", Value: o.Account, Allowed: "12 digits"}
 	case !regions.MatchString(o.Region):
@@ -106,9 +115,8 @@ func New(o Options) (*Service, error) {
 			return nil, &dabchick.InvalidError{Field: "Keys", Value: id, Allowed: "ids and secrets that are not empty"}
 		}
 	}
-	s := &Service{o: o, queues: map[string]*queue{}, deleted: map[string]time.Time{}}
+	s := &Service{o: o, limits: newLimits(o.MaxPolls), queues: map[string]*queue{}, deleted: map[string]time.Time{}}
 	s.ending, s.end = context.WithCancel(context.Background())
-	s.guarded = s.guard(http.HandlerFunc(s.serve))
 	return s, nil
 }
 
@@ -116,14 +124,21 @@ func New(o Options) (*Service, error) {
 // service that has no tasks need not be closed.
 func (s *Service) Close() {
 	s.end()
+	s.closeQueues()
+	s.tasks.Wait()
+}
+
+func (s *Service) closeQueues() {
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	s.mu.Lock()
 	s.closed = true
-	for _, q := range s.queues {
+	queues := s.queues
+	s.queues = map[string]*queue{}
+	s.mu.Unlock()
+	for _, q := range queues {
 		q.q.Close()
 	}
-	clear(s.queues)
-	s.mu.Unlock()
-	s.tasks.Wait()
 }
 
 // CreateQueue makes a queue, or returns the one of that name, as the action
@@ -158,7 +173,7 @@ func (s *Service) arn(name string) string {
 	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", s.o.Region, s.o.Account, name)
 }
 
-// byARN returns the queue of an ARN. It needs the lock.
+// byARN returns the queue of an ARN. It needs a lock.
 func (s *Service) byARN(arn string) (*queue, bool) {
 	name, ok := strings.CutPrefix(arn, s.arn(""))
 	if !ok {
@@ -186,8 +201,8 @@ func checkQueueName(name string, fifo bool) error {
 }
 
 func (s *Service) create(name string, attributes, tags map[string]string) (*queue, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	if q, ok := s.queues[name]; ok {
 		return q, s.compare(q, attributes)
 	}
@@ -215,7 +230,7 @@ func (s *Service) create(name string, attributes, tags map[string]string) (*queu
 	return s.add(name, bodies[string]{q}, set, tags)
 }
 
-// add adds a queue. It needs the lock.
+// add adds a queue, in a change.
 func (s *Service) add(name string, q backing, set settings, tags map[string]string) (*queue, error) {
 	if err := q.apply(&set, s.deadLetters(&set)); err != nil {
 		return nil, err
@@ -226,13 +241,15 @@ func (s *Service) add(name string, q backing, set settings, tags map[string]stri
 	now := time.Now()
 	added := &queue{name: name, q: q, set: set, tags: map[string]string{}, created: now, modified: now}
 	maps.Copy(added.tags, tags)
+	s.mu.Lock()
 	s.queues[name] = added
 	maps.DeleteFunc(s.deleted, func(_ string, at time.Time) bool { return now.Sub(at) >= pause })
+	s.mu.Unlock()
 	return added, s.adopt(added)
 }
 
 // adopt makes a new queue the dead-letter queue of those whose policies name it: they
-// had one of that name, which was deleted. It needs the lock.
+// had one of that name, which was deleted. It is part of a change.
 func (s *Service) adopt(dead *queue) error {
 	for _, q := range s.queues {
 		if q.set.target != dead.name || !q.set.kin(&dead.set) {
@@ -252,7 +269,7 @@ func (s *Service) has(name string) bool {
 	return ok
 }
 
-// deadLetters returns the queue that a redrive policy names, or nil. It needs the lock.
+// deadLetters returns the queue that a redrive policy names, or nil. It needs a lock.
 func (s *Service) deadLetters(set *settings) backing {
 	if q, ok := s.queues[set.target]; ok && set.kin(&q.set) {
 		return q.q
@@ -261,7 +278,7 @@ func (s *Service) deadLetters(set *settings) backing {
 }
 
 // compare says by its error which attribute of a living queue differs from those of a
-// call that would create it. It needs the lock.
+// call that would create it. It needs a lock.
 func (s *Service) compare(q *queue, attributes map[string]string) error {
 	have := q.set.texts()
 	for _, name := range sortedKeys(attributes) {
@@ -280,19 +297,22 @@ func (s *Service) compare(q *queue, attributes map[string]string) error {
 
 // remove deletes a queue.
 func (s *Service) remove(q *queue) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.queues[q.name] == q {
-		delete(s.queues, q.name)
-		s.deleted[q.name] = time.Now()
-		q.q.Close()
+	s.changes.Lock()
+	defer s.changes.Unlock()
+	if s.queues[q.name] != q {
+		return // somebody else has
 	}
+	s.mu.Lock()
+	delete(s.queues, q.name)
+	s.deleted[q.name] = time.Now()
+	s.mu.Unlock()
+	q.q.Close()
 }
 
 // change sets attributes of a queue.
 func (s *Service) change(q *queue, attributes map[string]string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changes.Lock()
+	defer s.changes.Unlock()
 	set, err := q.set.with(attributes, s.arn(q.name), s.byARN)
 	if err != nil {
 		return err
@@ -300,6 +320,8 @@ func (s *Service) change(q *queue, attributes map[string]string) error {
 	if err := q.q.apply(&set, s.deadLetters(&set)); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	q.set, q.modified = set, time.Now()
 	return nil
 }

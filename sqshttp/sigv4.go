@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,10 @@ func readSignature(r *http.Request) (*signature, error) {
 	bad := func(why string) (*signature, error) { return nil, incomplete.because("%s", why) }
 	var g signature
 	var credential, headers, date string
-	query := r.URL.Query()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what can not be read can not be held against a signature
+		return bad("The parameters are not well formed.")
+	}
 	switch authorizations := r.Header.Values("Authorization"); {
 	case len(authorizations) == 1:
 		rest, ok := strings.CutPrefix(authorizations[0], algorithm+" ")
@@ -121,7 +125,6 @@ func readSignature(r *http.Request) (*signature, error) {
 		return bad("The signature must have a Credential with its scope, SignedHeaders and a Signature.")
 	}
 	g.key, g.scope = scope[0], scope[1:]
-	var err error
 	if g.date, err = time.Parse(stamp, date); err != nil {
 		return bad("X-Amz-Date must be as " + stamp + ".")
 	}
@@ -141,8 +144,7 @@ func readSignature(r *http.Request) (*signature, error) {
 // whatever a header says of its hash.
 func (g *signature) canonical(r *http.Request, host string, body []byte) string {
 	var b strings.Builder
-	path := cmp.Or(r.URL.EscapedPath(), "/")
-	b.WriteString(r.Method + "\n" + strings.ReplaceAll(encoded(path), "%2F", "/") + "\n" + g.canonicalQuery(r.URL) + "\n")
+	b.WriteString(r.Method + "\n" + canonicalPath(r.URL) + "\n" + g.canonicalQuery(r.URL) + "\n")
 	for _, name := range g.headers {
 		var values []string
 		switch all := r.Header.Values(name); {
@@ -160,6 +162,17 @@ func (g *signature) canonical(r *http.Request, host string, body []byte) string 
 	sum := sha256.Sum256(body)
 	b.WriteString("\n" + strings.Join(g.headers, ";") + "\n" + hex.EncodeToString(sum[:]))
 	return b.String()
+}
+
+// canonicalPath returns the path as it came, without . and .. and empty parts, and escaped
+// once more.
+func canonicalPath(u *url.URL) string {
+	came := cmp.Or(u.RawPath, u.EscapedPath())
+	clean := path.Clean("/" + came)
+	if clean != "/" && strings.HasSuffix(came, "/") {
+		clean += "/"
+	}
+	return strings.ReplaceAll(encoded(clean), "%2F", "/")
 }
 
 func (g *signature) canonicalQuery(u *url.URL) string {

@@ -5,12 +5,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,37 +72,125 @@ func TestSignedClient(t *testing.T) {
 	refused(t, with(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} }), "MissingAuthenticationToken")
 }
 
-// randomRequest returns one of the Query protocol, and its body.
-func randomRequest(r *rand.Rand) (*http.Request, []byte) {
+var requests = flag.Int("signatures", 2000, "how many random requests are signed, and ten times as many altered")
+
+// A signable is a request before it is sent.
+type signable struct {
+	method, host, path, query string
+	header                    http.Header
+	body                      []byte
+}
+
+func (q signable) clone() signable {
+	q.header, q.body = q.header.Clone(), slices.Clone(q.body)
+	return q
+}
+
+// request returns what a server would read, or false where it would not.
+func (q signable) request() (*http.Request, bool) {
+	target := q.path
+	if q.query != "" {
+		target += "?" + q.query
+	}
+	u, err := url.ParseRequestURI("http://" + q.host + target)
+	if err != nil || u.Host != q.host || u.Path == "" || strings.ContainsAny(target, " #") {
+		return nil, false
+	}
+	return &http.Request{Method: q.method, URL: u, Host: q.host, Header: q.header, ContentLength: int64(len(q.body)),
+		Body: io.NopCloser(bytes.NewReader(q.body))}, true
+}
+
+// random returns a request that any signer may be given, in one of the protocols.
+func random(r *rand.Rand) signable {
 	text := func() string {
-		const letters = "azAZ09-_.~ /+%&=?:;,@!$'()*üß€"
-		var b strings.Builder
-		runes := []rune(letters)
+		runes := []rune("azAZ09-_~ /+%&=?:;,@!$'()*üß€")
+		b := []rune("x") // no dots: the SDK would leave a path with /../ as it is
 		for range r.IntN(12) {
-			b.WriteRune(runes[r.IntN(len(runes))])
+			b = append(b, runes[r.IntN(len(runes))])
 		}
-		return b.String()
+		return string(b)
 	}
 	v := url.Values{"Action": {"ListQueues"}}
 	for i := range r.IntN(4) {
 		v.Add(fmt.Sprint("x", i*i), text()) // the SDK sorts names before it escapes them, AWS after
 	}
-	req := httptest.NewRequest("GET", "http://localhost:9324/"+strings.TrimLeft(url.PathEscape(text()), "/")+"?"+v.Encode(), nil)
-	var body []byte
-	if r.IntN(2) == 0 {
-		body = []byte(v.Encode())
-		req = httptest.NewRequest("POST", "http://localhost:9324/", bytes.NewReader(body))
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	q := signable{method: "GET", host: "localhost:9324", path: "/", query: v.Encode(), header: http.Header{}}
+	switch r.IntN(3) {
+	case 0:
+		q.method, q.query, q.body = "POST", "", []byte(v.Encode())
+		q.header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	case 1:
+		q.method, q.query = "POST", ""
+		q.body, _ = json.Marshal(v)
+		q.header.Set("Content-Type", "application/x-amz-json-1.0")
+		q.header.Set("X-Amz-Target", "AmazonSQS.ListQueues")
+	default:
+		q.path += url.PathEscape(text())
 	}
 	for range r.IntN(3) {
-		req.Header.Add("X-Amz-Meta", "  a   b "+strings.Map(func(r rune) rune {
-			if r > 126 {
-				return 'x'
-			}
-			return r
-		}, text()))
+		q.header.Add("X-Amz-Meta", "  a   b "+strings.Map(func(r rune) rune { return min(r, '~') }, text()))
 	}
-	return req, body
+	return q
+}
+
+// altered returns a signed request with one bit or one signed header changed, and what was
+// done to it.
+func altered(r *rand.Rand, q signable) (signable, string) {
+	q = q.clone()
+	flip := func(text string) string {
+		b := []byte(text)
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		return string(b)
+	}
+	names := slices.Sorted(maps.Keys(q.header))
+	name := names[r.IntN(len(names))]
+	switch what := r.IntN(9); {
+	case what == 0:
+		q.method = flip(q.method)
+		return q, "method"
+	case what == 1:
+		q.host = flip(q.host)
+		return q, "host"
+	case what == 2:
+		q.path = flip(q.path)
+		return q, "path"
+	case what == 3 && q.query != "":
+		q.query = flip(q.query)
+		return q, "query"
+	case what == 4 && len(q.body) > 0:
+		q.body = []byte(flip(string(q.body)))
+		return q, "body"
+	case what == 5:
+		q.header.Del(name)
+		return q, "no " + name
+	case what == 6:
+		q.header.Add(name, q.header.Get(name))
+		return q, "two of " + name
+	default:
+		values := q.header[name]
+		i := r.IntN(len(values))
+		values[i] = flip(values[i])
+		return q, "header " + name
+	}
+}
+
+// same says whether two requests say the same: %4a and %4A, or two spaces and one.
+func same(a, b signable) bool {
+	ra, _ := a.request()
+	rb, _ := b.request()
+	va, erra := url.ParseQuery(a.query)
+	vb, errb := url.ParseQuery(b.query)
+	words := func(h http.Header) http.Header {
+		h = h.Clone()
+		for _, values := range h {
+			for i := range values {
+				values[i] = strings.Join(strings.Fields(values[i]), " ")
+			}
+		}
+		return h
+	}
+	return erra == nil && errb == nil && a.method == b.method && a.host == b.host && ra.URL.EscapedPath() == rb.URL.EscapedPath() &&
+		reflect.DeepEqual(va, vb) && bytes.Equal(a.body, b.body) && reflect.DeepEqual(words(a.header), words(b.header))
 }
 
 func sign(t *testing.T, r *http.Request, body []byte, at time.Time) {
@@ -115,58 +210,91 @@ func status(t *testing.T, s *sqshttp.Service, r *http.Request) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// The Go SDK's signer agrees on whatever it signs, and no altered request passes.
+// What the Go SDK's signer signs is accepted, and with a bit or a signed header changed it
+// is refused. The long form is
+//
+//	go test ./sqshttp/clienttest -run TestSignaturesOfRandomRequests -v -args -signatures 100000
 func TestSignaturesOfRandomRequests(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSigned(t)
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		r := rand.New(rand.NewPCG(seed, 0))
-		for range 3000 {
-			req, body := randomRequest(r)
-			sign(t, req, body, time.Now())
-			code, text := status(t, s, req)
-			if code != 200 && !strings.Contains(text, "not valid for this endpoint") {
-				t.Fatalf("%s %s %v: %s", req.Method, req.URL, req.Header, text)
-			}
-			altered := req.Clone(t.Context())
-			if body != nil {
-				altered.Body = io.NopCloser(bytes.NewReader(body))
-			}
-			what := r.IntN(6)
-			switch what {
-			case 0:
-				altered.Method = map[string]string{"GET": "HEAD", "POST": "GET"}[req.Method]
-			case 1:
-				altered.URL.RawQuery += "&more=1"
-			case 2:
-				altered.Host = "localhost:9325"
-			case 3:
-				altered.Header.Set("X-Amz-Date", time.Now().Add(time.Second).UTC().Format("20060102T150405Z"))
-			case 4:
-				b := []byte(altered.Header.Get("Authorization"))
-				last := &b[len(b)-1-r.IntN(64)]
-				*last = "0123456789abcdef0"[strings.IndexByte("0123456789abcdef", *last)+1]
-				altered.Header.Set("Authorization", string(b))
-			case 5:
-				altered.Body = io.NopCloser(bytes.NewReader(append(body, '&')))
-			}
-			code, text = status(t, s, altered)
-			require.Equal(t, 403, code, "%d: %s %s %s", what, altered.Method, altered.URL, text)
-			require.Contains(t, text, "SignatureDoesNotMatch")
+	s := newSigned(t)
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	accepted, refused, kinds := 0, 0, map[string]int{}
+	for accepted < *requests {
+		q := random(r)
+		req, ok := q.request()
+		require.True(t, ok, "seed %d: %+v", seed, q)
+		sign(t, req, q.body, time.Now())
+		code, text := status(t, s, req)
+		if code != 200 && !strings.Contains(text, "not valid for this endpoint") { // ListQueues on a path
+			t.Fatalf("seed %d: %+v: %s", seed, q, text)
 		}
-	})
+		accepted++
+		for tries := 0; refused < 10*accepted; tries++ {
+			bad, what := altered(r, q)
+			req, ok := bad.request()
+			if !ok || same(q, bad) {
+				continue
+			}
+			code, text := status(t, s, req)
+			kind := ""
+			for _, k := range []string{"SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "RequestExpired"} {
+				if strings.Contains(text, k) {
+					kind = k
+				}
+			}
+			if code != 403 && code != 400 || kind == "" {
+				t.Fatalf("seed %d: %s: %d %s\n%+v\n%+v", seed, what, code, text, q, bad)
+			}
+			kinds[kind]++
+			refused++
+		}
+	}
+	t.Logf("seed %d: %d accepted, %d altered and refused: %v", seed, accepted, refused, kinds)
 }
 
-func TestSignaturesHaveTheirTime(t *testing.T) {
+// What botocore signs is accepted: it signs paths with dots and slashes as AWS does, and
+// presigns.
+func TestSignaturesOfBotocore(t *testing.T) {
+	const python = "/usr/bin/python3"
+	if exec.Command(python, "-c", "import botocore").Run() != nil {
+		t.Skip("no botocore here: on Debian, apt-get install python3-botocore")
+	}
+	s := newSigned(t)
+	cmd := exec.CommandContext(t.Context(), python, "signatures.py", fmt.Sprint(*requests), fmt.Sprint(rand.Uint32()))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Log(cmd.Args)
+	lines, n := json.NewDecoder(out), 0
+	for {
+		var q struct {
+			Method, URL, Body string
+			Header            map[string]string
+		}
+		if err := lines.Decode(&q); err == io.EOF {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		r, err := http.NewRequest(q.Method, q.URL, strings.NewReader(q.Body))
+		require.NoError(t, err)
+		for name, value := range q.Header {
+			r.Header.Set(name, value)
+		}
+		code, text := status(t, s, r)
+		if code != 200 && !strings.Contains(text, "not valid for this endpoint") {
+			t.Fatalf("%+v: %s", q, text)
+		}
+		n++
+	}
+	require.NoError(t, cmd.Wait())
+	require.Equal(t, *requests, n)
+}
+
+func TestPresignedRequestsHaveTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSigned(t)
-		for late, want := range map[time.Duration]int{0: 200, 15 * time.Minute: 200, -15 * time.Minute: 200, 15*time.Minute + time.Second: 400, -15*time.Minute - time.Second: 400} {
-			req := httptest.NewRequest("GET", "http://localhost/?Action=ListQueues", nil)
-			sign(t, req, nil, time.Now().Add(-late))
-			code, text := status(t, s, req)
-			require.Equal(t, want, code, "%v: %s", late, text)
-		}
 		presigned := func(seconds int) *http.Request {
 			req := httptest.NewRequest("GET", fmt.Sprintf("http://localhost/?Action=ListQueues&X-Amz-Expires=%d", seconds), nil)
 			sum := sha256.Sum256(nil)
@@ -187,27 +315,125 @@ func TestSignaturesHaveTheirTime(t *testing.T) {
 		code, text = status(t, s, week)
 		require.Equal(t, 400, code)
 		require.Contains(t, text, "RequestExpired")
+
+		early := presigned(60)
+		early.URL.RawQuery = strings.Replace(early.URL.RawQuery, "X-Amz-Date=2000", "X-Amz-Date=2001", 1)
+		code, text = status(t, s, early)
+		require.Equal(t, 400, code)
+		require.Contains(t, text, "RequestExpired", "it is not time yet")
+		for _, change := range [][2]string{
+			{"X-Amz-Expires=60", "X-Amz-Expires=61"}, {"ListQueues", "PurgeQueue"}, {"X-Amz-Signature=", "X-Amz-Signature=0"},
+		} {
+			r := presigned(60)
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, change[0], change[1], 1)
+			code, text = status(t, s, r)
+			require.Equal(t, 403, code, text)
+			require.Contains(t, text, "SignatureDoesNotMatch", change[1])
+		}
+		for _, change := range [][2]string{
+			{"AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"}, {"X-Amz-Expires=60", "X-Amz-Expires=0"}, {"X-Amz-Expires=60", "X-Amz-Expires=-1"},
+			{"X-Amz-Expires=60", ""}, {"X-Amz-Date=", "X-Amz-Date=1&X-Amz-Date="}, {"SignedHeaders=host", "SignedHeaders=x"},
+		} {
+			r := presigned(60)
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, change[0], change[1], 1)
+			code, text = status(t, s, r)
+			require.Equal(t, 400, code, text)
+			require.Contains(t, text, "IncompleteSignature", change[1])
+		}
 	})
 }
 
+// What is wrong with a request's signature is told by AWS's codes, in both protocols.
 func TestBrokenSignatures(t *testing.T) {
-	s := newSigned(t)
-	for _, header := range []string{
-		"", "Basic Zm9v", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=x", "AWS4-ECDSA-P256-SHA256 Credential=a/b/c/d/e",
-		"AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=",
-		"AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=x, Signature=00",
-		"AWS4-HMAC-SHA256 Credential=a/b/c/d/e, Credential=a/b/c/d/e, SignedHeaders=host, Signature=00",
-	} {
-		req := httptest.NewRequest("GET", "http://localhost/?Action=ListQueues", nil)
-		req.Header.Set("Authorization", header)
-		req.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
-		code, text := status(t, s, req)
-		require.Contains(t, text, "IncompleteSignature", header)
-		require.Equal(t, 400, code)
-	}
-	req := httptest.NewRequest("GET", "http://localhost/?Action=ListQueues", nil)
-	sign(t, req, nil, time.Now())
-	req.Header.Set("X-Amz-Target", "AmazonSQS.PurgeQueue")
-	_, text := status(t, s, req)
-	require.Contains(t, text, "IncompleteSignature", "a target that is not signed")
+	synctest.Test(t, func(t *testing.T) {
+		s := newSigned(t)
+		signed := func(change func(r *http.Request)) func(*http.Request) {
+			return func(r *http.Request) {
+				sign(t, r, nil, time.Now())
+				change(r)
+			}
+		}
+		authorization := func(text string) func(*http.Request) {
+			return signed(func(r *http.Request) { r.Header.Set("Authorization", text) })
+		}
+		at := func(d time.Duration) func(*http.Request) {
+			return func(r *http.Request) { sign(t, r, nil, time.Now().Add(d)) }
+		}
+		as := func(id, secret, token, service, region string) func(*http.Request) {
+			return func(r *http.Request) {
+				sum := sha256.Sum256(nil)
+				err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token},
+					r, hex.EncodeToString(sum[:]), service, region, time.Now())
+				require.NoError(t, err)
+			}
+		}
+		messages := map[string]string{}
+		for _, c := range []struct {
+			name   string
+			status int
+			code   string
+			sign   func(*http.Request)
+		}{
+			{"nothing", 403, "MissingAuthenticationToken", func(*http.Request) {}},
+			{"anonymous, with a date", 403, "MissingAuthenticationToken", signed(func(r *http.Request) { r.Header.Del("Authorization") })},
+			{"wrong secret", 403, "SignatureDoesNotMatch", as("AKIDEXAMPLE", "wrong", "", "sqs", "us-east-1")},
+			{"unknown key", 403, "SignatureDoesNotMatch", as("NOBODY", "secret", "", "sqs", "us-east-1")},
+			{"unknown key without a secret", 403, "SignatureDoesNotMatch", as("NOBODY", "", "", "sqs", "us-east-1")},
+			{"other service", 403, "SignatureDoesNotMatch", as("AKIDEXAMPLE", "secret", "", "sns", "us-east-1")},
+			{"other region", 403, "SignatureDoesNotMatch", as("AKIDEXAMPLE", "secret", "", "sqs", "eu-west-1")},
+			{"other date in the scope", 403, "SignatureDoesNotMatch", signed(func(r *http.Request) {
+				r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "/20000101/", "/20000102/", 1))
+			})},
+			{"session token", 403, "InvalidClientTokenId", as("AKIDEXAMPLE", "secret", "token", "sqs", "us-east-1")},
+			{"session token of an unknown key", 403, "InvalidClientTokenId", as("NOBODY", "wrong", "token", "sqs", "us-east-1")},
+			{"session token that is not signed", 400, "IncompleteSignature", signed(func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "x") })},
+			{"15 minutes late", 200, "", at(-15 * time.Minute)},
+			{"15 minutes early", 200, "", at(15 * time.Minute)},
+			{"later", 400, "RequestExpired", at(-15*time.Minute - time.Second)},
+			{"earlier", 400, "RequestExpired", at(15*time.Minute + time.Second)},
+			{"basic", 400, "IncompleteSignature", authorization("Basic Zm9v")},
+			{"empty", 400, "IncompleteSignature", authorization("")},
+			{"other algorithm", 400, "IncompleteSignature", authorization("AWS4-ECDSA-P256-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=00")},
+			{"version 3", 400, "IncompleteSignature", authorization("AWS3-HTTPS AWSAccessKeyId=AKIDEXAMPLE,Algorithm=HmacSHA256,Signature=00")},
+			{"no parts", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256")},
+			{"no scope", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256 Credential=x, SignedHeaders=host, Signature=00")},
+			{"no signature", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host;x-amz-date, Signature=")},
+			{"no host", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=x-amz-date, Signature=00")},
+			{"date not signed", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=00")},
+			{"a part twice", 400, "IncompleteSignature", authorization("AWS4-HMAC-SHA256 Credential=a/b/c/d/e, Credential=a/b/c/d/e, SignedHeaders=host, Signature=00")},
+			{"two of them", 400, "IncompleteSignature", signed(func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) })},
+			{"no date", 400, "IncompleteSignature", signed(func(r *http.Request) { r.Header.Del("X-Amz-Date") })},
+			{"parameters that can not be read", 400, "IncompleteSignature", signed(func(r *http.Request) { r.URL.RawQuery += "&%zz" })},
+		} {
+			for _, protocol := range []string{"Query", "JSON"} {
+				r := httptest.NewRequest("GET", "http://localhost/?Action=ListQueues", nil)
+				if protocol == "JSON" {
+					r = httptest.NewRequest("POST", "http://localhost/", nil)
+					r.Header.Set("X-Amz-Target", "AmazonSQS.ListQueues")
+				}
+				c.sign(r)
+				resp, err := s.Do(r)
+				require.NoError(t, err)
+				b, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.Equal(t, c.status, resp.StatusCode, "%s, %s: %s", c.name, protocol, b)
+				switch {
+				case c.code == "":
+				case protocol == "JSON":
+					require.Contains(t, string(b), `"__type":"com.amazonaws.sqs#`+c.code+`"`, c.name)
+					require.Equal(t, c.code+";Sender", resp.Header.Get("X-Amzn-Query-Error"))
+					messages[c.name] = string(b)
+				default:
+					require.Contains(t, string(b), "<Code>"+c.code+"</Code>", c.name)
+				}
+			}
+		}
+		require.Equal(t, messages["wrong secret"], messages["unknown key"])
+		require.Equal(t, messages["wrong secret"], messages["other region"])
+		r := httptest.NewRequest("GET", "http://localhost/?Action=ListQueues", nil)
+		sign(t, r, nil, time.Now())
+		r.Header.Set("X-Amz-Target", "AmazonSQS.PurgeQueue")
+		_, text := status(t, s, r)
+		require.Contains(t, text, "IncompleteSignature", "a target that is not signed")
+	})
 }

@@ -1,0 +1,431 @@
+package sqshttp
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// pipes is a listener without a network: in a bubble, time passes for its connections.
+type pipes struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9324} }
+
+// connect returns a connection, or false if it is not accepted at once.
+func (p *pipes) connect() (net.Conn, bool) {
+	ours, theirs := net.Pipe()
+	synctest.Wait()
+	select {
+	case p.conns <- theirs:
+		return ours, true
+	default:
+		return nil, false
+	}
+}
+
+// serving runs a test against a server in a bubble, with a queue q.
+func serving(t *testing.T, o Options, l ListenOptions, test func(t *testing.T, s *Service, v *Server, p *pipes)) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(o)
+		require.NoError(t, err)
+		_, err = s.CreateQueue("q", nil)
+		require.NoError(t, err)
+		p := newPipes()
+		v := s.newServer([]net.Listener{p}, l)
+		served := make(chan error)
+		go func() { served <- v.Serve() }()
+		test(t, s, v, p)
+		require.NoError(t, v.Close())
+		require.NoError(t, <-served)
+		s.Close()
+		time.Sleep(time.Minute) // until clients have noticed
+	})
+}
+
+func mustConnect(t *testing.T, p *pipes) net.Conn {
+	t.Helper()
+	c, ok := p.connect()
+	require.True(t, ok, "a connection")
+	return c
+}
+
+// request is the text of one in the JSON protocol.
+func request(action, body string) string {
+	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS.%s\r\nContent-Length: %d\r\n\r\n%s", action, len(body), body)
+}
+
+// reply reads an answer.
+func reply(t *testing.T, c net.Conn) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(b)
+}
+
+// untilClosed returns after how long the other side has closed the connection, and what
+// it said.
+func untilClosed(c net.Conn) (time.Duration, string) {
+	began := time.Now()
+	b, _ := io.ReadAll(c)
+	return time.Since(began), string(b)
+}
+
+// drip writes a byte each second until that fails.
+func drip(c net.Conn, text string) {
+	for _, b := range []byte(text) {
+		if _, err := c.Write([]byte{b}); err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+func TestSlowHeaderIsCutOff(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		c := mustConnect(t, p)
+		go drip(c, request("ListQueues", "{}"))
+		after, _ := untilClosed(c)
+		require.Equal(t, 5*time.Second, after.Truncate(time.Second))
+	})
+}
+
+// A send whose body does not come is refused, and stores nothing.
+func TestSlowBodyIsCutOff(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		c := mustConnect(t, p)
+		body := `{"QueueUrl":"q","MessageBody":"x"}`
+		header, _, _ := strings.Cut(request("SendMessage", body+strings.Repeat(" ", 100)), "{")
+		_, err := io.WriteString(c, header)
+		require.NoError(t, err)
+		go drip(c, body+strings.Repeat(" ", 100))
+		after, text := untilClosed(c)
+		require.Equal(t, 30*time.Second, after.Truncate(time.Second))
+		require.Contains(t, text, "408 Request Timeout")
+		require.Contains(t, text, "com.amazonaws.sqs#RequestTimeout")
+		q, _ := s.Queue("q")
+		_, ok := q.TryReceive()
+		require.False(t, ok)
+	})
+}
+
+func TestIdleConnectionIsClosed(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		c := mustConnect(t, p)
+		go io.WriteString(c, request("ListQueues", "{}"))
+		_, body := reply(t, c)
+		require.Contains(t, body, "/000000000000/q")
+		after, _ := untilClosed(c)
+		require.Equal(t, 2*time.Minute, after)
+	})
+}
+
+// A poll is answered at its end, however short other times are, and a client that does
+// not read its answer is cut off 30 s after that.
+func TestPollHasTheTimeThatItWaits(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		for _, wait := range []int{0, 5, 20} {
+			text := request("ReceiveMessage", fmt.Sprintf(`{"QueueUrl":"q","WaitTimeSeconds":%d}`, wait))
+			c := mustConnect(t, p)
+			began := time.Now()
+			go io.WriteString(c, text)
+			_, body := reply(t, c)
+			require.Equal(t, "{}", body)
+			require.Equal(t, time.Duration(wait)*time.Second, time.Since(began))
+			c.Close()
+
+			c = mustConnect(t, p)
+			_, err := io.WriteString(c, text) // and reads nothing
+			require.NoError(t, err)
+			time.Sleep(time.Duration(wait)*time.Second + writeTime - time.Second)
+			synctest.Wait()
+			require.EqualValues(t, 1, v.listeners[0].(*limited).open.Load())
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			require.Zero(t, v.listeners[0].(*limited).open.Load(), "after %d s", wait)
+			c.Close()
+		}
+	})
+}
+
+// The limit on reading a body does not end the poll that the body asked for.
+func TestPollWhoseBodyWasSlowIsAnswered(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		header, body, _ := strings.Cut(request("ReceiveMessage", `{"QueueUrl":"q","WaitTimeSeconds":20}`), "{")
+		c := mustConnect(t, p)
+		_, err := io.WriteString(c, header)
+		require.NoError(t, err)
+		time.Sleep(readTime - time.Second)
+		began := time.Now()
+		go io.WriteString(c, "{"+body)
+		_, answered := reply(t, c)
+		require.Equal(t, "{}", answered)
+		require.Equal(t, 20*time.Second, time.Since(began))
+	})
+}
+
+func TestLargeHeaderIsRefused(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		for size, want := range map[int]string{60 << 10: "200 OK", 70 << 10: "431 Request Header Fields Too Large"} {
+			c := mustConnect(t, p)
+			go io.WriteString(c, strings.Replace(request("ListQueues", "{}"), "Host:", "X-Long: "+strings.Repeat("x", size)+"\r\nHost:", 1))
+			line, err := bufio.NewReader(c).ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, "HTTP/1.1 "+want, strings.TrimSpace(line))
+			c.Close()
+		}
+	})
+}
+
+// Connections beyond the limit are told to come again, and beyond that they wait.
+func TestConnectionsAreLimited(t *testing.T) {
+	serving(t, Options{}, ListenOptions{MaxConns: 2}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		first := mustConnect(t, p)
+		mustConnect(t, p)
+		for target, want := range map[string]string{
+			"X-Amz-Target: AmazonSQS.ListQueues": "com.amazonaws.sqs#ServiceUnavailable", "X-Other: x": "<Code>ServiceUnavailable</Code>",
+		} {
+			c := mustConnect(t, p)
+			go io.WriteString(c, "GET /?Action=ListQueues HTTP/1.1\r\nHost: localhost\r\n"+target+"\r\n\r\n")
+			resp, body := reply(t, c)
+			require.Equal(t, 503, resp.StatusCode)
+			require.Equal(t, "1", resp.Header.Get("Retry-After"))
+			require.True(t, resp.Close)
+			require.Contains(t, body, want)
+			c.Close()
+		}
+		for range spareConns {
+			mustConnect(t, p)
+		}
+		_, ok := p.connect()
+		require.False(t, ok, "one more")
+		first.Close()
+		synctest.Wait()
+		mustConnect(t, p)
+		time.Sleep(headerTime) // all of them have said nothing
+		c := mustConnect(t, p)
+		go io.WriteString(c, request("ListQueues", "{}"))
+		resp, _ := reply(t, c)
+		require.Equal(t, 200, resp.StatusCode)
+		c.Close()
+	})
+}
+
+func TestPollsAreLimited(t *testing.T) {
+	serving(t, Options{MaxPolls: 2}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		poll := request("ReceiveMessage", `{"QueueUrl":"q","WaitTimeSeconds":10}`)
+		gone := mustConnect(t, p)
+		for _, c := range []net.Conn{gone, mustConnect(t, p)} {
+			_, err := io.WriteString(c, poll)
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		c := mustConnect(t, p)
+		go io.WriteString(c, poll)
+		resp, body := reply(t, c)
+		require.Equal(t, 503, resp.StatusCode)
+		require.Equal(t, "1", resp.Header.Get("Retry-After"))
+		require.Equal(t, "ServiceUnavailable;Receiver", resp.Header.Get("X-Amzn-Query-Error"))
+		require.Contains(t, body, "ServiceUnavailable")
+
+		go io.WriteString(c, request("ReceiveMessage", `{"QueueUrl":"q"}`))
+		resp, _ = reply(t, c)
+		require.Equal(t, 200, resp.StatusCode, "a receive that does not wait")
+		gone.Close() // who goes away makes room at once
+		synctest.Wait()
+		go io.WriteString(c, poll)
+		resp, _ = reply(t, c)
+		require.Equal(t, 200, resp.StatusCode)
+		c.Close()
+	})
+}
+
+func TestShutdownAnswersPolls(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		c := mustConnect(t, p)
+		_, err := io.WriteString(c, request("ReceiveMessage", `{"QueueUrl":"q","WaitTimeSeconds":20}`))
+		require.NoError(t, err)
+		synctest.Wait()
+		began := time.Now()
+		down := make(chan error)
+		go func() { down <- v.Shutdown(t.Context()) }()
+		resp, body := reply(t, c)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "{}", body)
+		require.NoError(t, <-down)
+		require.Less(t, time.Since(began), 5*time.Second)
+	})
+}
+
+// What a poll was asked for is held for as long as it waits, so it is not much.
+func TestLargePollIsRefused(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		for _, poll := range []struct{ size, wait, status int }{{smallBody, 1, 200}, {smallBody + 1, 1, 413}, {smallBody + 1, 0, 200}} {
+			body := fmt.Sprintf(`{"QueueUrl":"q","WaitTimeSeconds":%d}`, poll.wait)
+			c := mustConnect(t, p)
+			go io.WriteString(c, request("ReceiveMessage", body+strings.Repeat(" ", poll.size-len(body))))
+			resp, text := reply(t, c)
+			require.Equal(t, poll.status, resp.StatusCode, "%+v: %s", poll, text)
+			c.Close()
+		}
+	})
+}
+
+// Bodies that are large together wait for each other; small ones do not.
+func TestLargeBodiesShareMemory(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		large := request("ListQueues", strings.Repeat(" ", mostBody))
+		stalled := make([]net.Conn, mostBodies/mostBody)
+		for i := range stalled {
+			stalled[i] = mustConnect(t, p)
+			_, err := io.WriteString(stalled[i], large[:1<<20])
+			require.NoError(t, err)
+		}
+		waits := mustConnect(t, p)
+		sent := make(chan error)
+		go func() {
+			_, err := io.WriteString(waits, large[:1<<20])
+			sent <- err
+		}()
+		synctest.Wait()
+		select {
+		case <-sent:
+			require.Fail(t, "more was read than there is room for")
+		default:
+		}
+		c := mustConnect(t, p)
+		go io.WriteString(c, request("ListQueues", "{}"))
+		resp, _ := reply(t, c)
+		require.Equal(t, 200, resp.StatusCode, "a small request")
+		c.Close()
+
+		stalled[0].Close()
+		require.NoError(t, <-sent)
+		go io.WriteString(waits, large[1<<20:])
+		resp, body := reply(t, waits)
+		require.Equal(t, 400, resp.StatusCode, "it was read, and is not JSON")
+		require.Contains(t, body, "SerializationException")
+		for _, c := range append(stalled, waits) {
+			c.Close()
+		}
+		synctest.Wait()
+		require.Empty(t, s.limits.bodies.parts)
+	})
+}
+
+func TestBudgetIsGivenBackByWhoGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(4 * partSize)
+		require.NoError(t, b.take(t.Context(), 3*partSize))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, b.take(ctx, 2*partSize), context.DeadlineExceeded)
+		require.NoError(t, b.take(t.Context(), partSize))
+		b.give(4 * partSize)
+		require.Empty(t, b.parts)
+	})
+}
+
+func TestListenOpensLoopbackUnlessToldOtherwise(t *testing.T) {
+	keys := Options{Keys: map[string]string{"AKIDEXAMPLE": "secret"}}
+	for _, c := range []struct {
+		o  Options
+		l  ListenOptions
+		ok bool
+	}{
+		{Options{}, ListenOptions{}, true},
+		{Options{}, ListenOptions{Address: ":0"}, true},
+		{Options{}, ListenOptions{Address: "localhost:0"}, true},
+		{Options{}, ListenOptions{Address: "0.0.0.0:0"}, false},
+		{Options{}, ListenOptions{Address: "[::]:0"}, false},
+		{Options{}, ListenOptions{Address: "0.0.0.0:0", Unsafe: true}, true},
+		{keys, ListenOptions{Address: "0.0.0.0:0"}, true},
+		{Options{}, ListenOptions{Address: "9324"}, false},
+		{Options{}, ListenOptions{MaxConns: -1}, false},
+	} {
+		s, err := New(c.o)
+		require.NoError(t, err)
+		v, err := s.Listen(c.l)
+		if !c.ok {
+			var invalid *dabchick.InvalidError
+			require.ErrorAs(t, err, &invalid, "%+v", c.l)
+			continue
+		}
+		require.NoError(t, err, "%+v", c.l)
+		for _, l := range v.listeners {
+			loopback := l.Addr().(*net.TCPAddr).IP.IsLoopback()
+			require.Equal(t, !strings.HasPrefix(c.l.Address, "0.0.0.0"), loopback, "%+v", c.l)
+		}
+		require.NoError(t, v.Close())
+		require.NoError(t, v.Serve(), "after Close")
+	}
+}
+
+// Over real sockets, on both loopback addresses.
+func TestListenAnswers(t *testing.T) {
+	s, err := New(Options{})
+	require.NoError(t, err)
+	v, err := s.Listen(ListenOptions{})
+	require.NoError(t, err)
+	served := make(chan error)
+	go func() { served <- v.Serve() }()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, l := range v.listeners {
+		resp, err := client.Get("http://" + l.Addr().String() + "/?Action=ListQueues")
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, 200, resp.StatusCode)
+	}
+	require.True(t, strings.HasPrefix(v.URL(), "http://127.0.0.1:"), v.URL())
+	_, err = s.Listen(ListenOptions{Address: strings.TrimPrefix(v.URL(), "http://127.0.0.1")})
+	require.ErrorContains(t, err, "in use")
+	require.NoError(t, v.Shutdown(t.Context()))
+	require.NoError(t, <-served)
+}
+
+// An error that is not the client's, as of a disk, tells the client nothing.
+func TestInternalErrorsTellNothing(t *testing.T) {
+	e := asError(fmt.Errorf("receive: %w", &fs.PathError{Op: "open", Path: "/var/lib/queues/7", Err: fs.ErrPermission}))
+	for _, a := range []*answer{encodeJSON(nil, e), encodeQuery("ReceiveMessage", newID(), nil, e)} {
+		require.Equal(t, 500, a.status)
+		require.Contains(t, string(a.body), "InternalFailure")
+		for _, secret := range []string{"open", "/var", "queues", "permission"} {
+			require.NotContains(t, string(a.body), secret)
+		}
+	}
+	require.Equal(t, "InternalFailure;Receiver", encodeJSON(nil, e).header.Get("X-Amzn-Query-Error"))
+}
