@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const about = `dabchick is an Amazon SQS server for development and tests, and a command line
+for any SQS endpoint: the server of "dabchick serve" unless -endpoint or the
+environment (AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL) names another. It never
+talks to AWS unless told so.
+
+Flags may be written with one dash or two, before or after arguments; what
+follows -- is not a flag.
+
+Exit codes:
+  0  done
+  1  failed: the reason is on standard error, in one line
+  2  the command was not understood, or a setting is out of range
+  3  receive and peek: there was nothing`
+
+// run carries out a command line, and returns the code with which to exit.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(goFlags(args))
+	ran := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { ran = true }
+	cmd, err := root.ExecuteContextC(ctx)
+	code := exitCode(err, ran)
+	if err != nil {
+		fmt.Fprintf(p.err, "%s: %s\n", strings.ReplaceAll(cmd.CommandPath(), " ", ": "), oneLine(err.Error()))
+	}
+	return code
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "dabchick", Short: "An SQS server, and a command line for SQS", Long: about,
+		Version: version(), SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON, one object a line")
+	root.AddCommand(
+		p.serveCommand(), p.queuesCommand(), p.createCommand(), p.sendCommand(), p.receiveCommand(),
+		p.peekCommand(), p.purgeCommand(), p.redriveCommand(), p.benchCommand(),
+	)
+	return root
+}
+
+// goFlags lets flags be written with one dash, as those of Go's own commands are: there
+// are none of a single letter but -h.
+func goFlags(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "--" {
+			copy(out[i:], args[i:])
+			break
+		}
+		if len(a) > 2 && a[0] == '-' && a[1] >= 'a' && a[1] <= 'z' {
+			a = "-" + a
+		}
+		out[i] = a
+	}
+	return out
+}
+
+// arguments refuses all but the arguments of these names; those in brackets may be left out.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > len(names):
+			return usagef("unexpected argument %q: see \"dabchick help %s\"", args[len(names)], cmd.Name())
+		case len(args) < len(names) && names[len(args)][0] != '[':
+			return usagef("%s is missing: %s", names[len(args)], cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// emit prints an object as JSON.
+func (p *program) emit(v any) error {
+	e := json.NewEncoder(p.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
