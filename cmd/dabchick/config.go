@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -154,6 +155,7 @@ func parseKey(text string) (id, secret string, err error) {
 
 // service returns the service that c describes, with its queues.
 func (c *config) service() (*sqshttp.Service, error) {
+	c.Region, c.Account = cmp.Or(c.Region, "us-east-1"), cmp.Or(c.Account, "000000000000")
 	s, err := sqshttp.New(sqshttp.Options{
 		Account: c.Account, Region: c.Region, BaseURL: c.BaseURL, Hosts: c.Hosts, NoPauses: c.NoPauses, Keys: c.Keys,
 	})

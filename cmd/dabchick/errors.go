@@ -89,6 +89,8 @@ func (c *client) explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
+	case strings.Contains(err.Error(), "failed to refresh cached credentials"): // the error has no type of its own
+		return fmt.Errorf("no credentials for %s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", c.endpoint)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens at %s: start a server with \"dabchick serve\", or name one with -endpoint", c.endpoint)
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -99,9 +101,6 @@ func (c *client) explain(err error) error {
 	}
 	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.HTTPStatusCode() != 0 {
 		return fmt.Errorf("%s does not answer as SQS does: HTTP status %d", c.endpoint, e.HTTPStatusCode())
-	}
-	if strings.Contains(err.Error(), "failed to refresh cached credentials") {
-		return fmt.Errorf("no credentials for %s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", c.endpoint)
 	}
 	return fmt.Errorf("%s: %w", c.endpoint, err)
 }

@@ -34,6 +34,9 @@ how the latest one stands; both start none.`,
 			if cmd.Flags().Changed("rate") && (f.rate < 1 || f.rate > 500) {
 				return usagef("-rate is %d, allowed: 1 to 500", f.rate)
 			}
+			if f.cancel && f.status || (f.cancel || f.status) && (f.to != "" || f.rate != 0) {
+				return usagef("-cancel and -status go with no other flag of redrive")
+			}
 			return p.redrive(cmd.Context(), f, args[0])
 		},
 		ValidArgsFunction: p.completeQueues(&f.target),
@@ -44,8 +47,6 @@ how the latest one stands; both start none.`,
 	flags.IntVar(&f.rate, "rate", 0, "the most `messages` a second, 1 to 500; by default as SQS likes")
 	flags.BoolVar(&f.cancel, "cancel", false, "cancel the task that runs")
 	flags.BoolVar(&f.status, "status", false, "tell how the latest task stands")
-	cmd.MarkFlagsMutuallyExclusive("cancel", "status", "to")
-	cmd.MarkFlagsMutuallyExclusive("cancel", "status", "rate")
 	return cmd
 }
 

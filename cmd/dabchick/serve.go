@@ -93,8 +93,8 @@ func (f *serveFlags) merged() (config, error) {
 		}
 	}
 	c.Addr = cmp.Or(f.addr, c.Addr, localAddr)
-	c.Region = cmp.Or(f.region, c.Region, "us-east-1")
-	c.Account = cmp.Or(f.account, c.Account, "000000000000")
+	c.Region = cmp.Or(f.region, c.Region)
+	c.Account = cmp.Or(f.account, c.Account)
 	c.BaseURL = cmp.Or(f.baseURL, c.BaseURL)
 	c.Hosts = append(c.Hosts, f.hosts...)
 	c.NoPauses = c.NoPauses || f.noPauses

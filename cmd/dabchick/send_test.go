@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/sqshttp"
+)
+
+func TestSendOne(t *testing.T) {
+	s := newService(t, "jobs", "orders.fifo")
+	id := ok(t, s, "send", "jobs", "grüße\nzwei", "-attribute", "colour=red", "-group", "g")
+	m, err := queueOf(t, s, "jobs").Receive(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "grüße\nzwei", m.Body)
+	require.Equal(t, m.ID.String()+"\n", id)
+	require.Equal(t, "g", m.Group())
+	require.Equal(t, dabchick.StringAttribute("red"), m.Attributes()["colour"])
+
+	line := objects(t, ok(t, s, "send", "orders.fifo", "x", "-group", "g", "-dedup", "d", "-json"))[0]
+	require.NotEmpty(t, line["messageId"])
+	require.NotEmpty(t, line["sequenceNumber"])
+	ok(t, s, "send", "orders.fifo", "x", "-group", "g", "-dedup", "d")
+	require.Equal(t, 1, visible(t, s, "orders.fifo"), "the second is a duplicate")
+}
+
+// A counter counts requests on their way to a service.
+type counter struct {
+	s *sqshttp.Service
+	n map[string]int
+}
+
+func (c *counter) Do(r *http.Request) (*http.Response, error) {
+	c.n[r.Header.Get("X-Amz-Target")]++
+	return c.s.Do(r)
+}
+
+func TestSendTenThousandLines(t *testing.T) {
+	s := newService(t, "jobs")
+	var in strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&in, "job %d\r\n\n", i)
+	}
+	c := &counter{s, map[string]int{}}
+	r := runWith(t.Context(), c, strings.NewReader(in.String()), "send", "jobs")
+	require.Equal(t, result{
+		exitOK, "10000 messages sent to jobs\n", "dabchick: send: 10000 empty lines were left out: SQS takes no empty message\n",
+	}, r)
+	require.Equal(t, 1000, c.n["AmazonSQS.SendMessageBatch"], "full batches")
+	q := queueOf(t, s, "jobs")
+	for i := range 10_000 {
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, fmt.Sprintf("job %d", i), m.Body)
+	}
+}
+
+func TestBatchesHaveAtMostAMebibyte(t *testing.T) {
+	s := newService(t, "jobs")
+	lines := strings.Repeat(strings.Repeat("x", 300_000)+"\n", 7)
+	r := runWith(t.Context(), s, strings.NewReader(lines+strings.Repeat("y", mostBytes)), "send", "jobs")
+	require.Equal(t, result{exitOK, "8 messages sent to jobs\n", ""}, r)
+
+	r = runWith(t.Context(), s, strings.NewReader("short\n"+strings.Repeat("y", mostBytes+1)), "send", "jobs")
+	require.Equal(t, result{exitFailed, "", "dabchick: send: line 2 has more than 1048576 bytes; 1 messages were sent before\n"}, r)
+	r = runWith(t.Context(), s, strings.NewReader(strings.Repeat("y", mostBytes-5)), "send", "jobs", "-attribute", "a=b")
+	require.Equal(t, exitFailed, r.code, "attributes count")
+	require.Contains(t, r.err, "line 1 has more than 1048568 bytes")
+}
+
+// A program that writes a line now and then does not wait for nine more.
+func TestLinesAreSentAsTheyCome(t *testing.T) {
+	s := newService(t, "jobs")
+	r, w := io.Pipe()
+	done := make(chan result)
+	go func() { done <- runWith(t.Context(), s, r, "send", "jobs") }()
+	for i := range 3 {
+		fmt.Fprintf(w, "line %d\n", i)
+		m, err := queueOf(t, s, "jobs").Receive(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("line %d", i), m.Body)
+	}
+	w.Close()
+	require.Equal(t, result{exitOK, "3 messages sent to jobs\n", ""}, <-done)
+}
+
+func TestInterruptedSendSaysHowFarItCame(t *testing.T) {
+	s := newService(t, "jobs")
+	ctx, interrupt := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	defer w.Close()
+	done := make(chan result)
+	go func() { done <- runWith(ctx, s, r, "send", "jobs") }()
+	fmt.Fprint(w, "a\nb\nc\n")
+	for range 3 {
+		_, err := queueOf(t, s, "jobs").Receive(t.Context())
+		require.NoError(t, err)
+	}
+	interrupt()
+	require.Equal(t, result{exitFailed, "", "dabchick: send: interrupted: 3 messages were sent, up to line 3\n"}, <-done)
+}
+
+func TestRefusedLinesAreNamed(t *testing.T) {
+	s := newService(t, "jobs")
+	r := runWith(t.Context(), s, strings.NewReader("a\nb\x01\n\nc\n"), "send", "jobs", "-json")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "dabchick: send: line 2: InvalidMessageContents")
+	require.Contains(t, r.err, "dabchick: send: 1 of 3 lines were refused\n")
+	sent := objects(t, r.out)
+	require.Len(t, sent, 2)
+	require.Equal(t, 4.0, sent[1]["line"])
+
+	s.CreateQueue("plain.fifo", map[string]string{"FifoQueue": "true"})
+	r = runWith(t.Context(), s, strings.NewReader("a\nb\n"), "send", "plain.fifo", "-group", "g")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.err, "lines 1 to 2: InvalidParameterValue")
+}
+
+func TestLinesAreNotSentTwiceToAFIFOQueue(t *testing.T) {
+	s := newService(t, "orders.fifo")
+	lines := "a\nb\nc\n"
+	for _, in := range []string{lines[:4], lines} {
+		r := runWith(t.Context(), s, strings.NewReader(in), "send", "orders.fifo", "-group", "g", "-dedup", "run7")
+		require.Equal(t, exitOK, r.code, r.err)
+	}
+	ms, err := queueOf(t, s, "orders.fifo").ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Max: 10, Wait: time.Nanosecond})
+	require.NoError(t, err)
+	require.Len(t, ms, 3)
+	require.Equal(t, "c", ms[2].Body)
+}
