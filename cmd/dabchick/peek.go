@@ -51,16 +51,19 @@ func (p *program) peek(ctx context.Context, t target, queue string, most int) er
 	}
 	var shown []types.Message
 	seen := map[string]bool{}
-	for anything := true; anything && len(shown) < most; {
+	for more := true; more && len(shown) < most; {
+		n := min(mostEntries, most-len(shown))
 		// A wait of a second, as SQS then asks all of its servers.
-		messages, err := c.receive(ctx, min(mostEntries, most-len(shown)), time.Second, 0, zeroes{visibility: true})
+		messages, err := c.receive(ctx, n, time.Second, 0, zeroes{visibility: true})
 		if err != nil {
 			return err
 		}
-		anything = false
+		more = len(messages) == n // each call counts as an attempt: none is made in vain
 		for _, m := range messages {
-			if id := aws.ToString(m.MessageId); !seen[id] {
-				seen[id], anything = true, true
+			if id := aws.ToString(m.MessageId); seen[id] {
+				more = false
+			} else {
+				seen[id] = true
 				shown = append(shown, m)
 			}
 		}
