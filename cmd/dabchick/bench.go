@@ -94,8 +94,11 @@ func (p *program) bench(ctx context.Context, f benchFlags) (err error) {
 	c.url = made.QueueUrl
 	defer func() {
 		_, e := c.DeleteQueue(context.WithoutCancel(ctx), &sqs.DeleteQueueInput{QueueUrl: c.url})
-		if e != nil {
-			err = errors.Join(err, fmt.Errorf("queue %s is left: %w", c.queue, c.explain(e)))
+		switch {
+		case e != nil && err != nil:
+			err = fmt.Errorf("%w; queue %s could not be deleted", err, c.queue)
+		case e != nil:
+			err = fmt.Errorf("queue %s could not be deleted: %w", c.queue, c.explain(e))
 		}
 	}()
 	b := bench{client: c, benchFlags: f, body: strings.Repeat("x", f.size)}

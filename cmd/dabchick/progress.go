@@ -12,7 +12,8 @@ type progress struct {
 	bar *mpb.Bar
 }
 
-// newProgress begins to show work on total messages; total is 0 if it is not known.
+// newProgress begins to show work on total messages; total is 0 if it is never known. The
+// bar is made without a total, as one with a total is done once it has reached that.
 func (p *program) newProgress(name string, total int) *progress {
 	if !p.errIsTerminal {
 		return nil
@@ -21,7 +22,9 @@ func (p *program) newProgress(name string, total int) *progress {
 	if total == 0 {
 		return &progress{bars, bars.New(0, mpb.SpinnerStyle(), mpb.PrependDecorators(decor.Name(name+" "), decor.CurrentNoUnit("%d messages ")))}
 	}
-	return &progress{bars, bars.AddBar(int64(total), mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d of %d")))}
+	bar := bars.AddBar(0, mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d of %d")))
+	bar.SetTotal(int64(total), false)
+	return &progress{bars, bar}
 }
 
 func (s *progress) add(n int) {

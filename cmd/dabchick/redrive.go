@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -125,7 +124,10 @@ func (p *program) follow(ctx context.Context, c *client, source string) error {
 		bar.set(int(task.ApproximateNumberOfMessagesMoved), int(aws.ToInt64(task.ApproximateNumberOfMessagesToMove)))
 		if status := aws.ToString(task.Status); status != "RUNNING" && status != "CANCELLING" {
 			bar.end()
-			return p.printMove(c, task)
+			if err := p.printMove(c, task); err != nil || status != "FAILED" {
+				return err
+			}
+			return fmt.Errorf("the task has failed: %s", aws.ToString(task.FailureReason))
 		}
 		select {
 		case <-look.C:
@@ -158,21 +160,19 @@ type moveLine struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// printMove prints how a task stands, and returns an error if it has failed.
+// printMove prints how a task stands.
 func (p *program) printMove(c *client, task *types.ListMessageMoveTasksResultEntry) error {
 	l := moveLine{
 		Status: aws.ToString(task.Status), Source: aws.ToString(task.SourceArn), To: aws.ToString(task.DestinationArn),
 		Moved: task.ApproximateNumberOfMessagesMoved, Total: aws.ToInt64(task.ApproximateNumberOfMessagesToMove),
 		Reason: aws.ToString(task.FailureReason),
 	}
-	var err error
 	if p.json {
-		err = p.emit(l)
-	} else {
-		_, err = fmt.Fprintf(p.out, "%s: %d of %d messages moved from %s\n", l.Status, l.Moved, l.Total, path.Base(c.queue))
+		return p.emit(l)
 	}
-	if err == nil && l.Status == "FAILED" {
-		err = fmt.Errorf("the task has failed: %s", l.Reason)
+	if l.Reason != "" {
+		l.Reason = ": " + l.Reason
 	}
+	_, err := fmt.Fprintf(p.out, "%s: %d of %d messages moved from %s%s\n", l.Status, l.Moved, l.Total, c.queue, l.Reason)
 	return err
 }

@@ -62,3 +62,13 @@ func TestRedriveGoesOnWhenItIsNotFollowed(t *testing.T) {
 		s.Close()
 	})
 }
+
+func TestFailedRedrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := withDeadLetters(t, 0)
+		fill(t, s, "dead", 2, dabchick.SendOptions{}) // nobody knows where these belong
+		line := "FAILED: 0 of 2 messages moved from dead: CouldNotDetermineMessageSource\n"
+		require.Equal(t, result{exitFailed, line, "dabchick: redrive: the task has failed: CouldNotDetermineMessageSource\n"}, run(t, s, "redrive", "dead"))
+		require.Equal(t, result{exitOK, line, ""}, run(t, s, "redrive", "dead", "-status"))
+	})
+}

@@ -51,6 +51,24 @@ func (p *program) root() *cobra.Command {
 		p.serveCommand(), p.queuesCommand(), p.createCommand(), p.sendCommand(), p.receiveCommand(),
 		p.peekCommand(), p.purgeCommand(), p.redriveCommand(), p.benchCommand(),
 	)
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [COMMAND]", Short: "Tell what a command does and takes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q: \"dabchick help\" lists those that there are", strings.Join(args, " "))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, c := range root.Commands() {
+				names = append(names, c.Name())
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	})
 	return root
 }
 

@@ -16,6 +16,7 @@ func TestUsageErrors(t *testing.T) {
 	s := newService(t, "jobs", "orders.fifo")
 	for _, x := range []struct{ line, says string }{
 		{"sned", `unknown command "sned"`},
+		{"help sned", `there is no command "sned"`},
 		{"queues -jsn", "unknown flag: --jsn"},
 		{"queues extra", `unexpected argument "extra"`},
 		{"queues -endpoint localhost:9324", `-endpoint is "localhost:9324", allowed: a URL`},

@@ -158,20 +158,22 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 	if err != nil {
 		return err
 	}
-	if p.inIsTerminal {
-		fmt.Fprintln(p.err, "dabchick: send: each line is a message; Ctrl-D ends")
-	}
 	batches := make(chan batch)
 	go readBatches(ctx, p.in, mostBytes-o.overhead, batches)
-	bar := p.newProgress("sent", 0)
-	defer bar.end()
+	var bar *progress
+	if p.inIsTerminal {
+		fmt.Fprintln(p.err, "dabchick: send: each line is a message; Ctrl-D ends")
+	} else {
+		bar = p.newProgress("sent", 0)
+		defer bar.end()
+	}
 	var sent, refused, empty, last int
 	for {
 		var b batch
 		select {
 		case b = <-batches:
 		case <-ctx.Done():
-			return fmt.Errorf("interrupted: %d messages were sent, up to line %d", sent, last)
+			return fmt.Errorf("interrupted after line %d: %d messages were sent", last, sent)
 		}
 		empty += b.empty
 		if len(b.lines) > 0 {

@@ -105,7 +105,7 @@ func TestInterruptedSendSaysHowFarItCame(t *testing.T) {
 		require.NoError(t, err)
 	}
 	interrupt()
-	require.Equal(t, result{exitFailed, "", "dabchick: send: interrupted: 3 messages were sent, up to line 3\n"}, <-done)
+	require.Equal(t, result{exitFailed, "", "dabchick: send: interrupted after line 3: 3 messages were sent\n"}, <-done)
 }
 
 func TestRefusedLinesAreNamed(t *testing.T) {
