@@ -78,20 +78,24 @@ func network() aws.HTTPClient {
 		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = mostConcurrent })
 }
 
-// newRetryer returns the SDK's, but that it does not insist where nobody listens.
+// newRetryer returns the SDK's, but that it does not insist where nobody listens or
+// answers.
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				return aws.FalseTernary
-			}
-			if _, ok := errors.AsType[*net.DNSError](err); ok {
+			var dns *net.DNSError
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &dns) || isTimeout(err) {
 				return aws.FalseTernary
 			}
 			return aws.UnknownTernary
 		})}, o.Retryables...)
 	})
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
 }
 
 func onLoopback(host string) bool {

@@ -85,7 +85,6 @@ func (c *client) explain(err error) error {
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() != "UnknownError" {
 		return fmt.Errorf("%s: %s", e.ErrorCode(), e.ErrorMessage())
 	}
-	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
@@ -93,7 +92,7 @@ func (c *client) explain(err error) error {
 		return fmt.Errorf("no credentials for %s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", c.endpoint)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens at %s: start a server with \"dabchick serve\", or name one with -endpoint", c.endpoint)
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		return fmt.Errorf("%s did not answer within %v", c.endpoint, callTimeout)
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {

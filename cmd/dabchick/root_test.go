@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -99,6 +102,31 @@ func TestEndpointThatIsNoSQS(t *testing.T) {
 	require.Equal(t, exitFailed, r.code)
 	require.Equal(t, "dabchick: queues: "+page.URL+" does not answer as SQS does: HTTP status 404\n", r.err)
 	require.EqualValues(t, 1, asked.Load())
+}
+
+// A doer answers requests in the place of an endpoint.
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+func TestEndpointThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the SDK waits between attempts
+		asked := 0
+		r := run(t, doer(func(*http.Request) (*http.Response, error) {
+			asked++
+			return nil, &url.Error{Op: "Post", URL: "/", Err: context.DeadlineExceeded}
+		}), "queues")
+		require.Equal(t, result{exitFailed, "", "dabchick: queues: http://127.0.0.1:9324 did not answer within 30s\n"}, r)
+		require.Equal(t, 1, asked)
+
+		asked = 0
+		r = run(t, doer(func(*http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{StatusCode: 503, Body: http.NoBody, Header: http.Header{}}, nil
+		}), "queues")
+		require.Equal(t, result{exitFailed, "", "dabchick: queues: http://127.0.0.1:9324 does not answer as SQS does: HTTP status 503\n"}, r)
+		require.Equal(t, attempts, asked)
+	})
 }
 
 func TestKeysOfTheServer(t *testing.T) {
