@@ -20,15 +20,27 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	p := program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	os.Exit(p.run(untilSignal(), os.Args[1:]))
+}
+
+// untilSignal returns a context that ends with the first signal. The second ends the
+// program at once, as soon as the context has ended.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx
 }
 
 // A program is a run of the command with what it is connected to.
