@@ -159,7 +159,7 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 		return err
 	}
 	batches := make(chan batch)
-	go readBatches(ctx, p.in, mostBytes-o.overhead, batches)
+	go readBatches(ctx, p.in, o.overhead, batches)
 	var bar *progress
 	if p.inIsTerminal {
 		fmt.Fprintln(p.err, "dabchick: send: each line is a message; Ctrl-D ends")
@@ -243,8 +243,9 @@ func (b *batch) lineOf(id *string) int {
 
 // readBatches reads lines and passes them on in batches, full ones or what is there: a
 // program that writes a line now and then does not wait for nine more. The last batch
-// has an error, io.EOF at the end of input.
-func readBatches(ctx context.Context, from io.Reader, most int, to chan<- batch) {
+// has an error, io.EOF at the end of input. overhead is how many bytes a message has beside
+// its line.
+func readBatches(ctx context.Context, from io.Reader, overhead int, to chan<- batch) {
 	r := bufio.NewReaderSize(from, mostBytes+2) // a line, and its end
 	pass := func(b batch) bool {
 		select {
@@ -259,12 +260,12 @@ func readBatches(ctx context.Context, from io.Reader, most int, to chan<- batch)
 	for n := 1; ; n++ {
 		text, err := r.ReadSlice('\n')
 		line := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
-		if errors.Is(err, bufio.ErrBufferFull) || len(line) > most {
-			b.err = fmt.Errorf("line %d has more than %d bytes", n, most)
+		if errors.Is(err, bufio.ErrBufferFull) || len(line)+overhead > mostBytes {
+			b.err = fmt.Errorf("line %d has more than %d bytes", n, mostBytes-overhead)
 			pass(b)
 			return
 		}
-		if len(b.lines) > 0 && (len(b.lines) == mostEntries || size+len(line)+mostBytes-most > mostBytes) {
+		if len(b.lines) > 0 && (len(b.lines) == mostEntries || size+len(line)+overhead > mostBytes) {
 			if !pass(b) {
 				return
 			}
@@ -273,7 +274,7 @@ func readBatches(ctx context.Context, from io.Reader, most int, to chan<- batch)
 		switch {
 		case line != "":
 			b.lines, b.at = append(b.lines, line), append(b.at, n)
-			size += len(line) + mostBytes - most
+			size += len(line) + overhead
 		case err == nil:
 			b.empty++
 		}

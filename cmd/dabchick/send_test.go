@@ -69,6 +69,10 @@ func TestBatchesHaveAtMostAMebibyte(t *testing.T) {
 	r := runWith(t.Context(), s, strings.NewReader(lines+strings.Repeat("y", mostBytes)), "send", "jobs")
 	require.Equal(t, result{exitOK, "8 messages sent to jobs\n", ""}, r)
 
+	lines = strings.Repeat(strings.Repeat("z", mostBytes/10)+"\n", 10) // a batch, but for what is beside them
+	r = runWith(t.Context(), s, strings.NewReader(lines), "send", "jobs", "-attribute", "a=b")
+	require.Equal(t, result{exitOK, "10 messages sent to jobs\n", ""}, r)
+
 	r = runWith(t.Context(), s, strings.NewReader("short\n"+strings.Repeat("y", mostBytes+1)), "send", "jobs")
 	require.Equal(t, result{exitFailed, "", "dabchick: send: line 2 has more than 1048576 bytes; 1 messages were sent before\n"}, r)
 	r = runWith(t.Context(), s, strings.NewReader(strings.Repeat("y", mostBytes-5)), "send", "jobs", "-attribute", "a=b")
@@ -106,6 +110,37 @@ func TestInterruptedSendSaysHowFarItCame(t *testing.T) {
 	}
 	interrupt()
 	require.Equal(t, result{exitFailed, "", "dabchick: send: interrupted after line 3: 3 messages were sent\n"}, <-done)
+}
+
+// interruptedAt returns an endpoint that interrupts the program in the middle of a call.
+func interruptedAt(action string, interrupt func(), s *sqshttp.Service) doer {
+	return func(r *http.Request) (*http.Response, error) {
+		if r.Header.Get("X-Amz-Target") == "AmazonSQS."+action {
+			interrupt()
+			if err := r.Context().Err(); err != nil {
+				return nil, err
+			}
+		}
+		return s.Do(r)
+	}
+}
+
+func TestCallsUnderWayAreFinished(t *testing.T) {
+	s := newService(t, "jobs")
+	ctx, interrupt := context.WithCancel(t.Context())
+	in, w := io.Pipe()
+	defer w.Close()
+	go io.WriteString(w, "a\nb\n")
+	r := runWith(ctx, interruptedAt("SendMessageBatch", interrupt, s), in, "send", "jobs")
+	require.Equal(t, result{exitFailed, "", "dabchick: send: interrupted after line 2: 2 messages were sent\n"}, r)
+	require.Equal(t, 2, visible(t, s, "jobs"))
+
+	ctx, interrupt = context.WithCancel(t.Context())
+	r = runWith(ctx, interruptedAt("DeleteMessageBatch", interrupt, s), in, "receive", "jobs", "-max", "2", "-delete")
+	require.Equal(t, result{exitOK, "a\nb\n", ""}, r)
+	stats, err := queueOf(t, s, "jobs").Stats(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, stats.InFlight, "what was printed is deleted")
 }
 
 func TestRefusedLinesAreNamed(t *testing.T) {
