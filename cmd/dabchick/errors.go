@@ -58,21 +58,6 @@ func oneLine(text string) string {
 	return printable(strings.Join(strings.Fields(text), " "))
 }
 
-// printable escapes control characters, lest a message command the terminal.
-func printable(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			q := strconv.QuoteRune(r)
-			b.WriteString(q[1 : len(q)-1])
-		}
-	}
-	return b.String()
-}
-
 // explain says in one line what went wrong between here and the endpoint: an error of
 // the SDK tells the story of the request around it.
 func (c *client) explain(err error) error {

@@ -23,8 +23,10 @@ func main() {
 	p := program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inIsTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
-		outIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		p.out = screen{os.Stdout}
 	}
 	os.Exit(p.run(untilSignal(), os.Args[1:]))
 }
@@ -49,7 +51,7 @@ type program struct {
 	out, err io.Writer
 	http     aws.HTTPClient // nil for the network
 
-	inIsTerminal, outIsTerminal, errIsTerminal bool
+	inIsTerminal, errIsTerminal bool
 
 	json bool // the flag
 }

@@ -164,15 +164,11 @@ func (p *program) emitMessage(m *types.Message) error {
 	return p.emit(line)
 }
 
-// print prints a message: its body as it is, unless that would reach a terminal.
+// print prints a message: its body as it is.
 func (p *program) print(m *types.Message) error {
 	if p.json {
 		return p.emitMessage(m)
 	}
-	body := aws.ToString(m.Body)
-	if p.outIsTerminal {
-		body = printable(body)
-	}
-	_, err := fmt.Fprintln(p.out, body)
+	_, err := fmt.Fprintln(p.out, aws.ToString(m.Body))
 	return err
 }

@@ -39,13 +39,13 @@ func TestReceive(t *testing.T) {
 
 func TestReceiveAsJSON(t *testing.T) {
 	s := newService(t, "jobs")
-	_, err := queueOf(t, s, "jobs").SendWith(t.Context(), "<a>\x1b", dabchick.SendOptions{
+	_, err := queueOf(t, s, "jobs").SendWith(t.Context(), "<a>\u009b", dabchick.SendOptions{
 		Attributes: map[string]dabchick.Attribute{"colour": dabchick.StringAttribute("red")},
 	})
 	require.NoError(t, err)
 	out := ok(t, s, "receive", "jobs", "-json")
 	m := objects(t, out)[0]
-	require.Equal(t, "<a>\x1b", m["body"])
+	require.Equal(t, "<a>\u009b", m["body"])
 	require.Equal(t, "1", m["attributes"].(map[string]any)["ApproximateReceiveCount"])
 	require.Equal(t, map[string]any{"type": "String", "text": "red"}, m["messageAttributes"].(map[string]any)["colour"])
 	require.NotEmpty(t, m["receiptHandle"])
@@ -103,17 +103,30 @@ func TestInterruptedReceiveHasFailed(t *testing.T) {
 	})
 }
 
-// What a message says is not said to the terminal.
+// What a message says is not said to the terminal. (U+009B begins a command there, and SQS
+// lets it through.)
 func TestControlCharactersDoNotReachATerminal(t *testing.T) {
 	s := newService(t, "jobs")
-	_, err := queueOf(t, s, "jobs").Send(t.Context(), "a\x1b[2J\tb\nü")
+	body := "a\u009b2J\nü"
+	_, err := queueOf(t, s, "jobs").Send(t.Context(), body)
 	require.NoError(t, err)
-	for _, command := range []string{"peek", "receive"} {
+	for line, shown := range map[string]string{
+		"peek jobs":                        `a\u009b2J\nü`,
+		"receive jobs -visibility 0":       "a\\u009b2J\nü",
+		"receive jobs -visibility 0 -json": `"a\u009b2J\nü"`,
+	} {
 		var out, errs bytes.Buffer
-		p := program{out: &out, err: &errs, http: s, outIsTerminal: true}
-		require.Equal(t, exitOK, p.run(t.Context(), []string{command, "jobs"}), errs.String())
-		require.Contains(t, out.String(), `a\x1b[2J\tb\nü`, command)
+		p := program{out: screen{&out}, err: &errs, http: s}
+		require.Equal(t, exitOK, p.run(t.Context(), strings.Fields(line)), errs.String())
+		require.Contains(t, out.String(), shown, line)
 	}
+	require.Equal(t, body+"\n", ok(t, s, "receive", "jobs"), "elsewhere it is as it was sent")
+
+	var out bytes.Buffer
+	n, err := screen{&out}.Write([]byte("a\tb\x1b[2J\r\n\u202e\xff"))
+	require.NoError(t, err)
+	require.Equal(t, 13, n)
+	require.Equal(t, "a\tb\\x1b[2J\\r\n\\u202e\ufffd", out.String())
 }
 
 func TestPeekLeavesMessagesWhereTheyAre(t *testing.T) {
