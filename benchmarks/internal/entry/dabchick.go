@@ -1,0 +1,64 @@
+package entry
+
+import (
+	"context"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// Dabchick is the library as a program uses it, with the zero Options unless a
+// workload needs a timeout or groups.
+var Dabchick = Entry[dabchick.Receipt]{
+	Info: Info{Name: "dabchick", Kind: Own, Leases: true, Groups: true, Batches: 1 << 20,
+		What: "Queue[[]byte] with the zero Options, by its public API"},
+	Open: func(s Setup) (Queue[dabchick.Receipt], error) {
+		q, err := dabchick.New("benchmark", dabchick.Options[[]byte]{VisibilityTimeout: s.Visibility, FIFO: s.FIFO})
+		return &own{q: q}, err
+	},
+}
+
+type own struct {
+	q *dabchick.Queue[[]byte]
+}
+
+func (o *own) Send(ctx context.Context, body []byte) error {
+	_, err := o.q.Send(ctx, body)
+	return err
+}
+
+func (o *own) SendGroup(ctx context.Context, group string, body []byte) error {
+	_, err := o.q.SendWith(ctx, body, dabchick.SendOptions{Group: group})
+	return err
+}
+
+func (o *own) Receive(ctx context.Context) ([]byte, dabchick.Receipt, error) {
+	m, err := o.q.Receive(ctx)
+	return m.Body, m.Receipt, err
+}
+
+func (o *own) Delete(ctx context.Context, receipt dabchick.Receipt) error {
+	return o.q.Delete(ctx, receipt)
+}
+
+func (o *own) SendBatch(ctx context.Context, bodies [][]byte) error {
+	batch := make([]dabchick.Outgoing[[]byte], len(bodies))
+	for i, body := range bodies {
+		batch[i].Body = body
+	}
+	_, err := o.q.SendBatch(ctx, batch)
+	return err
+}
+
+func (o *own) ReceiveBatch(ctx context.Context, n int, receipts []dabchick.Receipt) ([]dabchick.Receipt, error) {
+	batch, err := o.q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: n, Wait: dabchick.Forever})
+	for i := range batch {
+		receipts = append(receipts, batch[i].Receipt)
+	}
+	return receipts, err
+}
+
+func (o *own) DeleteBatch(ctx context.Context, receipts []dabchick.Receipt) error {
+	return o.q.Delete(ctx, receipts...)
+}
+
+func (o *own) Close() error { return o.q.Close() }

@@ -1,0 +1,152 @@
+package entry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/dabchickmq/dabchick/sqshttp"
+)
+
+// Sqshttp is Dabchick behind the wire protocol of SQS, as the HTTP client of the SDK.
+var Sqshttp = Entry[string]{
+	Info: Info{Name: "sqshttp", Kind: Own, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
+		What: "Dabchick's sqshttp in process: the AWS SDK for Go v2 calls it without a socket"},
+	Open: func(s Setup) (Queue[string], error) {
+		service, err := sqshttp.New(sqshttp.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return openSQS(s, sqs.Options{HTTPClient: service}, func() {})
+	},
+}
+
+// SqshttpLoopback is the same on a port.
+var SqshttpLoopback = Entry[string]{
+	Info: Info{Name: "sqshttp-loopback", Kind: Own, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
+		What: "the same as an http.Handler on a loopback port of this process"},
+	Open: func(s Setup) (Queue[string], error) {
+		service, err := sqshttp.New(sqshttp.Options{})
+		if err != nil {
+			return nil, err
+		}
+		server := httptest.NewServer(service)
+		return openSQS(s, sqs.Options{BaseEndpoint: &server.URL}, server.Close)
+	},
+}
+
+// An sqsQueue is a queue behind an SDK client.
+type sqsQueue struct {
+	client *sqs.Client
+	url    *string
+	fifo   bool
+	sent   atomic.Int64
+	stop   func()
+}
+
+func openSQS(s Setup, o sqs.Options, stop func()) (Queue[string], error) {
+	o.Region = "us-east-1"
+	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "benchmark", SecretAccessKey: "benchmark"}, nil
+	})
+	q := &sqsQueue{client: sqs.New(o), fifo: s.FIFO, stop: stop}
+	name, attributes := "benchmark", map[string]string{}
+	if s.Visibility > 0 {
+		attributes["VisibilityTimeout"] = strconv.Itoa(int(s.Visibility.Seconds()))
+	}
+	if s.FIFO {
+		name += ".fifo"
+		attributes["FifoQueue"] = "true"
+	}
+	out, err := q.client.CreateQueue(context.Background(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	q.url = out.QueueUrl
+	return q, nil
+}
+
+func (q *sqsQueue) Send(ctx context.Context, body []byte) error {
+	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: q.url, MessageBody: aws.String(string(body))})
+	return err
+}
+
+func (q *sqsQueue) SendGroup(ctx context.Context, group string, body []byte) error {
+	in := &sqs.SendMessageInput{QueueUrl: q.url, MessageBody: aws.String(string(body)), MessageGroupId: &group}
+	if q.fifo {
+		in.MessageDeduplicationId = aws.String(strconv.FormatInt(q.sent.Add(1), 10))
+	}
+	_, err := q.client.SendMessage(ctx, in)
+	return err
+}
+
+func (q *sqsQueue) take(ctx context.Context, n int) ([]types.Message, error) {
+	for {
+		out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: q.url, MaxNumberOfMessages: int32(n), WaitTimeSeconds: 20})
+		if err != nil {
+			return nil, err
+		}
+		if len(out.Messages) > 0 {
+			return out.Messages, nil
+		}
+	}
+}
+
+func (q *sqsQueue) Receive(ctx context.Context) ([]byte, string, error) {
+	got, err := q.take(ctx, 1)
+	if err != nil {
+		return nil, "", err
+	}
+	return []byte(*got[0].Body), *got[0].ReceiptHandle, nil
+}
+
+func (q *sqsQueue) Delete(ctx context.Context, receipt string) error {
+	_, err := q.client.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: q.url, ReceiptHandle: &receipt})
+	return err
+}
+
+func (q *sqsQueue) SendBatch(ctx context.Context, bodies [][]byte) error {
+	in := &sqs.SendMessageBatchInput{QueueUrl: q.url}
+	for i, body := range bodies {
+		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body))})
+	}
+	out, err := q.client.SendMessageBatch(ctx, in)
+	if err == nil && len(out.Failed) > 0 {
+		err = fmt.Errorf("%d of %d messages were not sent", len(out.Failed), len(bodies))
+	}
+	return err
+}
+
+func (q *sqsQueue) ReceiveBatch(ctx context.Context, n int, receipts []string) ([]string, error) {
+	got, err := q.take(ctx, n)
+	for _, m := range got {
+		receipts = append(receipts, *m.ReceiptHandle)
+	}
+	return receipts, err
+}
+
+func (q *sqsQueue) DeleteBatch(ctx context.Context, receipts []string) error {
+	in := &sqs.DeleteMessageBatchInput{QueueUrl: q.url}
+	for i, r := range receipts {
+		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &r})
+	}
+	out, err := q.client.DeleteMessageBatch(ctx, in)
+	if err == nil && len(out.Failed) > 0 {
+		err = errors.New("not all messages were deleted")
+	}
+	return err
+}
+
+func (q *sqsQueue) Close() error {
+	q.stop()
+	return nil
+}
