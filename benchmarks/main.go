@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&o.entries, "entries", "", "`names` of the entries, separated by commas; all without it (with -short those that run in the process): "+names(workload.Contenders, func(c workload.Contender) string { return c.Name }))
 	flag.IntVar(&o.counts, "counts", 6, "runs of each measurement, whose median counts")
 	flag.BoolVar(&o.short, "short", false, "one run of everything with a few messages, to see that it works; the figures say nothing")
-	flag.DurationVar(&o.budget, "budget", 3*time.Second, "how long a measurement may take; what would take longer has fewer messages, or is left out")
+	flag.DurationVar(&o.budget, "budget", time.Second, "how long a measurement may take, after up to 15 times that to fill queues; what would take longer has fewer messages, or is left out")
 	flag.DurationVar(&o.time, "time", 300*time.Millisecond, "how long a short action is repeated")
 	flag.StringVar(&o.out, "out", "benchmarks/results", "`directory` for raw.jsonl, tables.md and plots")
 	flag.StringVar(&o.docs, "docs", "", "measure nothing, and put the results in -out into this `page`")

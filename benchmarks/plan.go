@@ -58,9 +58,9 @@ func newPlan(o options) (*plan, error) {
 		return missing != "" || o.short && o.entries == "" && !inProcess(c)
 	})
 	if o.short {
-		o.counts, o.budget, o.time = 1, 200*time.Millisecond, 10*time.Millisecond
+		o.counts, o.budget, o.time = 1, 100*time.Millisecond, 10*time.Millisecond
 	}
-	p.limit = 15*o.budget + 5*time.Second
+	p.limit = 5*workload.Preparation*o.budget + 5*time.Second // there are four preparations at most
 	runs := func(w *workload.Workload) int {
 		switch {
 		case o.short || w.Once:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -44,7 +45,8 @@ func (d *Data) plots(dir string) error {
 	return nil
 }
 
-// A panel is one diagram. Each line has its name at its right end.
+// A panel is one diagram. Each line has its name at its right end, on a logarithmic
+// scale, or else in a legend.
 type panel struct {
 	title, x, y string
 	logX, logY  bool
@@ -117,8 +119,14 @@ func (d *Data) heapOverTime() panel {
 		return p
 	}
 	n := params[len(params)-1]
+	limit, _ := d.value("trace", own, n, "peak")
+	var beyond []string
 	for _, e := range d.entries("trace") {
 		for _, r := range d.of("trace", e.Name, n) {
+			if limit > 0 && r.Values["peak"] > 3*limit {
+				beyond = append(beyond, fmt.Sprintf("%s has %s MB", e.Name, Figure(r.Values["peak"])))
+				continue
+			}
 			var points plotter.XYs
 			for i, bytes := range r.Trace {
 				points = append(points, plotter.XY{X: float64(i) / float64(len(r.Trace)-1), Y: bytes / 1e6})
@@ -128,24 +136,28 @@ func (d *Data) heapOverTime() panel {
 			}
 		}
 	}
+	if len(beyond) > 0 {
+		p.x = "beyond the scale: " + strings.Join(beyond, ", ")
+	}
 	p.ticks = []plot.Tick{{Value: 0, Label: "empty"}, {Value: 0.5, Label: thousands(n) + " messages"}, {Value: 1, Label: "drained"}}
 	return p
 }
 
-// drawPanels draws panels beside each other.
+// drawPanels draws panels one above the other.
 func drawPanels(path string, panels []panel) error {
-	row := make([]*plot.Plot, len(panels))
+	plots := make([][]*plot.Plot, len(panels))
 	for i, p := range panels {
-		var err error
-		if row[i], err = p.plot(); err != nil {
+		drawn, err := p.plot()
+		if err != nil {
 			return err
 		}
+		plots[i] = []*plot.Plot{drawn}
 	}
 	const width, height = 9 * vg.Inch, 6 * vg.Inch
-	canvas := vgimg.NewWith(vgimg.UseWH(vg.Length(len(panels))*width, height), vgimg.UseDPI(120))
-	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadTop: 8, PadBottom: 8, PadLeft: 8, PadRight: 8, PadX: 12}
-	for i, c := range plot.Align([][]*plot.Plot{row}, tiles, draw.New(canvas))[0] {
-		row[i].Draw(c)
+	canvas := vgimg.NewWith(vgimg.UseWH(width, vg.Length(len(panels))*height), vgimg.UseDPI(120))
+	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 8, PadBottom: 8, PadLeft: 8, PadRight: 8, PadY: 14}
+	for i, c := range plot.Align(plots, tiles, draw.New(canvas)) {
+		plots[i][0].Draw(c[0])
 	}
 	file, err := os.Create(path)
 	if err != nil {
@@ -183,12 +195,16 @@ func (p *panel) plot() (*plot.Plot, error) {
 		if len(l.points) < 10 {
 			d.Add(dots)
 		}
+		if !p.logY {
+			d.Legend.Add(l.entry.Name, drawn)
+		}
 	}
 	left, right := d.X.Min, d.X.Max
 	if p.logY {
 		d.Y.Min, d.Y.Max = math.Pow(10, math.Floor(math.Log10(d.Y.Min))), math.Pow(10, math.Ceil(math.Log10(d.Y.Max)))
 	} else {
-		d.Y.Min = 0
+		d.Y.Min, d.Legend.Top = 0, true
+		return d, nil
 	}
 	d.X.Max = p.scale(left, right, 1.32) // room for the names
 	return d, p.names(d, left, right)
@@ -212,9 +228,6 @@ func (p *panel) names(d *plot.Plot, left, right float64) error {
 	var all []name
 	for i, l := range p.lines {
 		end := l.points[len(l.points)-1]
-		if !p.logY { // all end at the bottom: name the top
-			end = slices.MaxFunc(l.points, func(a, b plotter.XY) int { return int(a.Y - b.Y) })
-		}
 		all = append(all, name{i, end, d.Y.Norm(end.Y)})
 	}
 	slices.SortFunc(all, func(a, b name) int { return int(math.Copysign(1, a.at-b.at)) })
@@ -227,7 +240,7 @@ func (p *panel) names(d *plot.Plot, left, right float64) error {
 	for i, n := range all {
 		l := p.lines[n.line]
 		s := style(l.entry, n.line)
-		y := p.height(d, at[i])
+		y := d.Y.Min * math.Pow(d.Y.Max/d.Y.Min, at[i])
 		lead, err := plotter.NewLine(plotter.XYs{n.end, {X: p.scale(left, right, 1.035), Y: y}})
 		if err != nil {
 			return err
@@ -249,14 +262,6 @@ func (p *panel) names(d *plot.Plot, left, right float64) error {
 		d.Add(lead, label)
 	}
 	return nil
-}
-
-// height returns the value at a part of the height of a plot.
-func (p *panel) height(d *plot.Plot, part float64) float64 {
-	if p.logY {
-		return d.Y.Min * math.Pow(d.Y.Max/d.Y.Min, part)
-	}
-	return d.Y.Min + (d.Y.Max-d.Y.Min)*part
 }
 
 // spread moves rising values apart, each as little as it can, and within 0 to 1.

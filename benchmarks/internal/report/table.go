@@ -114,7 +114,7 @@ func (d *Data) cell(w *workload.Workload, e workload.Contender, c column, notes 
 		if why == "" {
 			return "–"
 		}
-		return "–" + notes.mark(why)
+		return "–" + notes.mark(withoutDetail(why))
 	}
 	text := Figure(value)
 	if best := d.best(w, c.param, c.metric, nil); best != nil && best.entry == e.Name {
@@ -125,9 +125,18 @@ func (d *Data) cell(w *workload.Workload, e workload.Contender, c column, notes 
 		fewer = max(fewer, r.Messages)
 	}
 	if fewer > 0 {
-		text += notes.mark("with " + thousands(fewer) + " messages, for want of time")
+		text += notes.mark("with fewer messages, for want of time")
 	}
 	return text
+}
+
+// withoutDetail leaves out what stands in brackets at the end of a reason, which would
+// make a remark of its own for each entry. It is in the raw results.
+func withoutDetail(why string) string {
+	if i := strings.LastIndex(why, " ("); i > 0 && strings.HasSuffix(why, ")") {
+		return why[:i]
+	}
+	return why
 }
 
 // A ratio is a column that compares the last figures of a table with those of a limit.

@@ -66,7 +66,7 @@ func (r *run[R]) expiry(taking time.Duration) error {
 		visibility = (visibility + unit - 1) / unit * unit
 	}
 	if 2*visibility > r.preparation() {
-		return fmt.Errorf("waiting for %d messages to expire would take %v", n, (2 * visibility).Round(time.Second))
+		return fmt.Errorf("waiting until they expire would take too long (%v)", (2 * visibility).Round(time.Second))
 	}
 	q, err := r.open(entry.Setup{Capacity: n, Visibility: visibility})
 	if err != nil {

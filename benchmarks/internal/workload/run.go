@@ -57,7 +57,7 @@ func (r *run[R]) open(s entry.Setup) (entry.Queue[R], error) {
 }
 
 // preparation is how long it may take to fill a queue.
-func (r *run[R]) preparation() time.Duration { return 5 * r.cell.Budget }
+func (r *run[R]) preparation() time.Duration { return Preparation * r.cell.Budget }
 
 // fill sends n messages, in batches if there are any. It gives up when it is clear
 // that it would take too long.
@@ -127,7 +127,7 @@ func (p *patience) check(what string, done int) error {
 		return nil
 	}
 	if whole := time.Duration(float64(passed) / float64(done) * float64(p.n)); whole > p.limit {
-		return fmt.Errorf("%s would take %v", what, whole.Round(time.Second))
+		return fmt.Errorf("%s would take too long (%v)", what, whole.Round(time.Second))
 	}
 	return nil
 }
