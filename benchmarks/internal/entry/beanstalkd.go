@@ -72,7 +72,11 @@ func (s *beanstalkSession) Send(_ context.Context, body []byte) error {
 func (s *beanstalkSession) Receive(ctx context.Context) ([]byte, uint64, error) {
 	for {
 		id, body, err := s.conn.Reserve(time.Second)
-		if !errors.Is(err, beanstalk.ErrTimeout) {
+		switch {
+		case errors.Is(err, beanstalk.ErrTimeout):
+		case errors.Is(err, beanstalk.ErrDeadline): // of a job in hand: there is no waiting until it has passed
+			time.Sleep(10 * time.Millisecond)
+		default:
 			return body, id, err
 		}
 		if ctx.Err() != nil {

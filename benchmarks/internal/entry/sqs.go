@@ -52,13 +52,16 @@ type sqsQueue struct {
 	stop   func()
 }
 
+// opened numbers the queues: those of goaws stay there for as long as the process.
+var opened atomic.Int64
+
 func openSQS(s Setup, o sqs.Options, stop func()) (Queue[string], error) {
 	o.Region = "us-east-1"
 	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "benchmark", SecretAccessKey: "benchmark"}, nil
 	})
 	q := &sqsQueue{client: sqs.New(o), fifo: s.FIFO, stop: stop}
-	name, attributes := "benchmark", map[string]string{}
+	name, attributes := fmt.Sprintf("benchmark-%d", opened.Add(1)), map[string]string{}
 	if s.Visibility > 0 {
 		attributes["VisibilityTimeout"] = strconv.Itoa(int(s.Visibility.Seconds()))
 	}

@@ -30,7 +30,7 @@ const (
 // goals is what is wanted of Dabchick, in terms of what is measured beside it.
 var goals = []goal{
 	{1, "a cycle on an empty queue", quotient(figure("cycle", own, 0, "cycle"), figure("cycle", floor, 0, "cycle")), "of the floor", 1.4, false, "×"},
-	{1, "bytes allocated in it", figure("cycle", own, 0, "bytes").rounded(), "", 0, false, "B"},
+	{1, "bytes allocated in it", figure("cycle", own, 0, "bytes").rounded(), "", 0, false, " B"},
 	{1, "allocations in it", figure("cycle", own, 0, "allocs").rounded(), "", 0, false, ""},
 	{2, "a cycle over a backlog of 1e7", quotient(figure("backlog", own, 1e7, "cycle"), figure("cycle", own, 0, "cycle")), "of the empty queue", 1.15, false, "×"},
 	{3, "a cycle with 1e6 in flight", quotient(figure("inflight", own, 1e6, "cycle"), figure("cycle", own, 0, "cycle")), "of the empty queue", 1.25, false, "×"},
@@ -177,11 +177,12 @@ func (d *Data) goalTable() string {
 				verdict += ": " + note
 			}
 		}
-		bound := "at most "
+		wanted := "at most "
 		if g.least {
-			bound = "at least "
+			wanted = "at least "
 		}
-		fmt.Fprintf(&b, "| %d | %s | %s | %s%s%s %s | %s |\n", g.number, g.what, measured, bound, Figure(g.limit), g.unit, g.want, verdict)
+		wanted = strings.TrimSpace(wanted + Figure(g.limit) + g.unit + " " + g.want)
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s |\n", g.number, g.what, measured, wanted, verdict)
 	}
 	return b.String() + "\n"
 }

@@ -203,7 +203,8 @@ func (p *panel) plot() (*plot.Plot, error) {
 	if p.logY {
 		d.Y.Min, d.Y.Max = math.Pow(10, math.Floor(math.Log10(d.Y.Min))), math.Pow(10, math.Ceil(math.Log10(d.Y.Max)))
 	} else {
-		d.Y.Min, d.Legend.Top = 0, true
+		d.Y.Min, d.Y.Max = 0, d.Y.Max*1.05
+		d.Legend.Top, d.Legend.Padding = true, vg.Points(4)
 		return d, nil
 	}
 	d.X.Max = p.scale(left, right, 1.32) // room for the names

@@ -202,7 +202,7 @@ func (d *Data) winners() string {
 	own := entry.Dabchick.Name
 	others := []string{own, entry.Sqshttp.Name, entry.SqshttpLoopback.Name}
 	var rows strings.Builder
-	won, all := 0, 0
+	won, equal, all := 0, 0, 0
 	for _, w := range workload.All {
 		for _, p := range d.params(w.Name) {
 			for _, m := range w.Metrics {
@@ -216,17 +216,14 @@ func (d *Data) winners() string {
 				if m.Higher {
 					factor = value / other.value
 				}
-				verdict := "loses"
+				verdict := "**loses**"
 				switch {
 				case value == other.value:
-					verdict, factor = "equal", 1
+					verdict = "equals"
+					equal++
 				case factor > 1:
 					verdict = "wins"
-				}
-				if verdict == "wins" {
 					won++
-				} else {
-					verdict = "**" + verdict + "**"
 				}
 				by := "–"
 				if value > 0 && other.value > 0 {
@@ -239,7 +236,7 @@ func (d *Data) winners() string {
 	if all == 0 {
 		return "Nothing was measured in which Dabchick meets a peer.\n\n"
 	}
-	return fmt.Sprintf("Dabchick wins %d of %d rows in which it meets a peer.\n\n", won, all) +
+	return fmt.Sprintf("Of %d rows in which Dabchick meets a peer it wins %d, loses %d and equals the best in %d.\n\n", all, won, all-won-equal, equal) +
 		"| workload | with | figure | dabchick | best peer | dabchick | by |\n|---|---|---|---:|---:|---|---:|\n" + rows.String() + "\n"
 }
 

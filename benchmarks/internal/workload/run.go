@@ -186,7 +186,8 @@ func (r *run[R]) repeat(action func(n int) error) (steady, error) {
 // a few cost. It leaves the queue empty.
 func (r *run[R]) affordable(q entry.Queue[R]) (int, error) {
 	var each time.Duration
-	for n := 10; ; n *= 2 {
+	most := min(r.cell.N, 512) // for which there is room, in a short channel too
+	for n := min(10, most); ; n *= 2 {
 		began := time.Now()
 		for range n {
 			if err := q.Send(r.ctx, r.body); err != nil {
@@ -204,7 +205,7 @@ func (r *run[R]) affordable(q entry.Queue[R]) (int, error) {
 		}
 		passed := time.Since(began)
 		each = max(1, passed/time.Duration(n))
-		if passed > r.cell.Budget/100 || n >= 512 { // of which a short channel has room for all
+		if passed > r.cell.Budget/100 || 2*n > most {
 			break
 		}
 	}
