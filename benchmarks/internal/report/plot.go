@@ -22,27 +22,43 @@ import (
 
 // plots draws a PNG for each workload that has one and was measured.
 func (d *Data) plots(dir string) error {
-	for _, p := range []struct {
-		file   string
-		panels []panel
-	}{
-		{"backlog.png", []panel{d.byParam("backlog", "cycle", "Send, receive and delete over a backlog", "messages that wait", "nanoseconds", 1)}},
-		{"throughput.png", []panel{d.byParam("throughput", "rate", "Messages a second from producers to consumers", "goroutines, half of them producers", "messages a second", 2)}},
-		{"wake.png", []panel{
-			d.wakeUps(workload.Parks, "Wake-up: the producer parks after the send"),
-			d.wakeUps(workload.Runs, "Wake-up: the producer keeps running"),
-		}},
-		{"heap.png", []panel{d.heapOverTime()}},
-	} {
-		p.panels = slices.DeleteFunc(p.panels, func(p panel) bool { return len(p.lines) == 0 })
-		if len(p.panels) == 0 {
-			continue
-		}
-		if err := drawPanels(filepath.Join(dir, p.file), p.panels); err != nil {
-			return fmt.Errorf("%s: %w", p.file, err)
+	for _, w := range workload.All {
+		if p := d.plotOf(w.Name); p != nil {
+			if err := drawPanels(filepath.Join(dir, p.file), p.panels); err != nil {
+				return fmt.Errorf("%s: %w", p.file, err)
+			}
 		}
 	}
 	return nil
+}
+
+// A picture is the plot of a workload.
+type picture struct {
+	file   string
+	panels []panel
+}
+
+// plotOf returns the plot of a workload, or nil if there is nothing to be seen.
+func (d *Data) plotOf(name string) *picture {
+	var p picture
+	switch name {
+	case "backlog":
+		p = picture{"backlog.png", []panel{d.byParam("backlog", "cycle", "Send, receive and delete over a backlog", "messages that wait", "nanoseconds", 1)}}
+	case "throughput":
+		p = picture{"throughput.png", []panel{d.byParam("throughput", "rate", "Messages a second from producers to consumers", "goroutines, half of them producers", "messages a second", 2)}}
+	case "wake":
+		p = picture{"wake.png", []panel{
+			d.wakeUps(workload.Parks, "Wake-up: the producer parks after the send"),
+			d.wakeUps(workload.Runs, "Wake-up: the producer keeps running"),
+		}}
+	case "trace":
+		p = picture{"heap.png", []panel{d.heapOverTime()}}
+	}
+	p.panels = slices.DeleteFunc(p.panels, func(p panel) bool { return len(p.lines) == 0 })
+	if len(p.panels) == 0 {
+		return nil
+	}
+	return &p
 }
 
 // A panel is one diagram. Each line has its name at its right end, on a logarithmic

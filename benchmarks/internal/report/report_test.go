@@ -67,7 +67,7 @@ func sample() *Data {
 }
 
 func TestTables(t *testing.T) {
-	text := sample().Tables()
+	text := sample().Tables("../results")
 	for _, want := range []string{
 		"| dabchick | **100** | **0** | **0** | 1.25 | 2.50 |", // the median, against the floor and the channel
 		"| floor | 80.0 | 0 | 0 | 1.00 | 2.00 |",               // a limit does not compete
@@ -79,6 +79,8 @@ func TestTables(t *testing.T) {
 		"Of 5 rows in which Dabchick meets a peer it wins 1, loses 2 and equals the best in 2.",
 		"workqueue: 50.0 | **loses** | 0.50 times |",
 		"| 1 | a cycle on an empty queue | 1.25× | at most 1.40× of the floor | met: 100 against 80.0 |",
+		"![The cycle over a standing backlog](../results/backlog.png)",
+		"[Raw values](../results/raw.jsonl)",
 		"| 2 | a cycle over a backlog of 1e7 | – | at most 1.15× of the empty queue | not measured |",
 	} {
 		require.Contains(t, text, want)
@@ -151,6 +153,7 @@ func TestRender(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "| dabchick | **100** | **110** | – | – |")
+	require.Contains(t, string(text), "(heap.png)")
 	for _, plot := range []string{"backlog.png", "wake.png", "heap.png"} {
 		require.FileExists(t, filepath.Join(dir, plot))
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -9,30 +10,34 @@ import (
 	"github.com/dabchickmq/dabchick/benchmarks/internal/workload"
 )
 
-// Tables returns all tables in Markdown.
-func (d *Data) Tables() string {
+// Tables returns all tables in Markdown, for a page that finds raw results and plots
+// at a path.
+func (d *Data) Tables(at string) string {
 	var b strings.Builder
-	b.WriteString(d.provenance())
+	b.WriteString(d.provenance(at))
 	b.WriteString("## The goals\n\n" + d.goalTable())
 	b.WriteString("## Who wins\n\n" + d.winners())
 	for _, w := range workload.All {
 		if params := d.params(w.Name); len(params) > 0 {
 			b.WriteString(d.section(w, params))
+			if p := d.plotOf(w.Name); p != nil {
+				fmt.Fprintf(&b, "![%s](%s)\n\n", w.Title, path.Join(at, p.file))
+			}
 		}
 	}
 	b.WriteString(d.contenders())
 	return b.String()
 }
 
-func (d *Data) provenance() string {
+func (d *Data) provenance(at string) string {
 	runs := 0
 	for _, r := range d.Results {
 		runs = max(runs, r.Run)
 	}
 	return fmt.Sprintf("Measured on %s: %s, %s, %d cores of %s.\n`%s`\n\n"+
 		"Medians of up to %d runs; each run of each entry is a process of its own, and their order is "+
-		"shuffled anew for each round. **Bold** is the best of Dabchick and its peers in a column; limits do not compete. Raw values "+
-		"are in `raw.jsonl`.\n\n", d.Date, d.Go, d.OS, d.Cores, d.CPU, d.Command, runs)
+		"shuffled anew for each round. **Bold** is the best of Dabchick and its peers in a column; limits do not compete. [Raw values](%s) "+
+		"are kept.\n\n", d.Date, d.Go, d.OS, d.Cores, d.CPU, d.Command, runs, path.Join(at, RawFile))
 }
 
 // A column of a table is a metric with a parameter.

@@ -15,7 +15,7 @@ const (
 
 // Write writes tables and plots into a directory.
 func Write(d *Data, dir string) error {
-	text := "# Benchmarks\n\n" + d.Tables()
+	text := "# Benchmarks\n\n" + d.Tables("")
 	if err := os.WriteFile(filepath.Join(dir, TablesFile), []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -41,7 +41,11 @@ func Render(dir, page string) error {
 	if err != nil {
 		return err
 	}
-	changed, err := between(string(text), d.Tables())
+	at, err := filepath.Rel(filepath.Dir(page), dir)
+	if err != nil {
+		return err
+	}
+	changed, err := between(string(text), d.Tables(filepath.ToSlash(at)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", page, err)
 	}

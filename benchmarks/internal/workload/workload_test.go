@@ -24,7 +24,7 @@ func TestWorkloads(t *testing.T) {
 					// Generous, since nothing is to be left out on a slow machine.
 					c := Cell{Workload: w.Name, Entry: name, Param: p, N: min(w.ShortN, 200), Time: time.Millisecond, Budget: 10 * time.Second}
 					if w.Name == "inflight" {
-						c.Time = time.Second // which is how long messages stay hidden
+						c.Time = 300 * time.Millisecond // which is how long messages stay hidden
 					}
 					r := Measure(t.Context(), c)
 					require.Empty(t, r.Failed)
