@@ -2,6 +2,7 @@ package entry
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dabchickmq/dabchick"
 )
@@ -18,7 +19,8 @@ var Dabchick = Entry[dabchick.Receipt]{
 }
 
 type own struct {
-	q *dabchick.Queue[[]byte]
+	q     *dabchick.Queue[[]byte]
+	batch []dabchick.Outgoing[[]byte] // of the last send in batches
 }
 
 func (o *own) Send(ctx context.Context, body []byte) error {
@@ -41,11 +43,11 @@ func (o *own) Delete(ctx context.Context, receipt dabchick.Receipt) error {
 }
 
 func (o *own) SendBatch(ctx context.Context, bodies [][]byte) error {
-	batch := make([]dabchick.Outgoing[[]byte], len(bodies))
+	o.batch = slices.Grow(o.batch[:0], len(bodies))[:len(bodies)]
 	for i, body := range bodies {
-		batch[i].Body = body
+		o.batch[i].Body = body
 	}
-	_, err := o.q.SendBatch(ctx, batch)
+	_, err := o.q.SendBatch(ctx, o.batch)
 	return err
 }
 

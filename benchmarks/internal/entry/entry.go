@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// A Queue is what a workload drives. R names a delivery, by which it is deleted.
-//
-// One goroutine at a time may use it, unless it has no Session.
+// A Queue is what a workload drives. R names a delivery, by which it is deleted. One
+// that is a Sessioner may be used by one goroutine at a time, any other by many.
 type Queue[R any] interface {
 	Send(ctx context.Context, body []byte) error
 	// Receive waits for a message.
@@ -21,7 +20,7 @@ type Queue[R any] interface {
 	Close() error
 }
 
-// A Batcher carries many messages in one call.
+// A Batcher carries many messages in one call. One goroutine at a time may use it.
 type Batcher[R any] interface {
 	SendBatch(ctx context.Context, bodies [][]byte) error
 	// ReceiveBatch appends the receipts of up to n messages, of which n are there.

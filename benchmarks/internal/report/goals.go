@@ -30,8 +30,8 @@ const (
 // goals is what is wanted of Dabchick, in terms of what is measured beside it.
 var goals = []goal{
 	{1, "a cycle on an empty queue", quotient(figure("cycle", own, 0, "cycle"), figure("cycle", floor, 0, "cycle")), "of the floor", 1.4, false, "×"},
-	{1, "bytes allocated in it", figure("cycle", own, 0, "bytes").rounded(), "", 0, false, " B"},
-	{1, "allocations in it", figure("cycle", own, 0, "allocs").rounded(), "", 0, false, ""},
+	{1, "bytes allocated in it", figure("cycle", own, 0, "bytes").get, "", 0, false, " B"},
+	{1, "allocations in it", figure("cycle", own, 0, "allocs").get, "", 0, false, ""},
 	{2, "a cycle over a backlog of 1e7", quotient(figure("backlog", own, 1e7, "cycle"), figure("cycle", own, 0, "cycle")), "of the empty queue", 1.15, false, "×"},
 	{3, "a cycle with 1e6 in flight", quotient(figure("inflight", own, 1e6, "cycle"), figure("cycle", own, 0, "cycle")), "of the empty queue", 1.25, false, "×"},
 	{3, "deleting 1e6 in flight in random order", figure("inflight", own, 1e6, "delete").get, "", 200, false, " ns each"},
@@ -60,14 +60,6 @@ func figure(w, e string, param int, key string) source { return source{w, e, par
 func (s source) get(d *Data) (float64, string, bool) {
 	v, ok := d.value(s.workload, s.entry, s.param, s.key)
 	return v, "", ok
-}
-
-// rounded leaves out what the harness itself allocates now and then.
-func (s source) rounded() func(*Data) (float64, string, bool) {
-	return func(d *Data) (float64, string, bool) {
-		v, note, ok := s.get(d)
-		return math.Round(v), note, ok
-	}
 }
 
 type getter interface {
@@ -105,7 +97,7 @@ func beyondUsual(d *Data) (float64, string, bool) {
 	v, ok := Median(beyond)
 	a, _ := Median(longest)
 	b, _ := Median(usual)
-	return v, fmt.Sprintf("%s against %s, medians of %d runs", Figure(a), Figure(b), len(beyond)), ok
+	return v, fmt.Sprintf("%s against %s", Figure(a), Figure(b)), ok
 }
 
 func worstRun(param int) func(*Data) (float64, string, bool) {
