@@ -140,7 +140,7 @@ func TestCommand(t *testing.T) {
 	require.NoError(t, run(options{workloads: "cycle,wake", entries: "floor,channel,dabchick", counts: 1, short: true, budget: time.Second, time: time.Millisecond, out: out}))
 	d, err := report.Read(filepath.Join(out, report.RawFile))
 	require.NoError(t, err)
-	require.Len(t, d.Results, 3+2*2)
+	require.Len(t, d.Results, 3+2)
 	require.NotEmpty(t, d.Go)
 	require.FileExists(t, filepath.Join(out, report.TablesFile))
 	require.FileExists(t, filepath.Join(out, "wake.png"))

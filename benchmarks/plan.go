@@ -157,6 +157,12 @@ func (p *plan) start(ctx context.Context, c workload.Cell) (result workload.Resu
 	limited, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, p.program, "-cell", string(text))
+	dir, err := os.MkdirTemp("", "benchmarks") // for what the cell cannot remove if it is killed
+	if err != nil {
+		return result, err
+	}
+	defer os.RemoveAll(dir)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	stdin, err := cmd.StdinPipe()

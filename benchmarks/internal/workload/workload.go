@@ -129,7 +129,7 @@ var All = []*Workload{
 	},
 	{
 		Name: "wake", Title: "From a send until the blocked receiver runs", Param: "the producer then",
-		Label: func(p int) string { return [...]string{"parks", "keeps running"}[p] }, Params: []int{Parks, Runs}, Short: []int{Parks, Runs},
+		Label: func(p int) string { return [...]string{"parks", "keeps running"}[p] }, Params: []int{Parks, Runs}, Short: []int{Parks},
 		N: 2000, ShortN: 50,
 		Metrics: []Metric{
 			{Key: "p50", Title: "median", Unit: "µs", Channel: true},
@@ -159,7 +159,7 @@ var All = []*Workload{
 	},
 	{
 		Name: "fifo", Title: "FIFO queues, beside the same on a standard queue", Param: "groups",
-		Label: count, Params: []int{1, 1e3, 1e5}, Short: []int{1, 100}, N: 1e6, ShortN: 1e3,
+		Label: count, Params: []int{1, 1e3, 1e5}, Short: []int{100}, N: 1e6, ShortN: 1e3,
 		Metrics: []Metric{
 			{Key: "cycle", Title: "a cycle over the backlog, FIFO", Unit: "ns"},
 			{Key: "standard cycle", Title: "the same, standard", Unit: "ns", Aside: true},
