@@ -16,7 +16,11 @@ func TestWorkloads(t *testing.T) {
 	for _, name := range []string{entry.Dabchick.Name, entry.Wheel.Name, entry.Channel.Name} {
 		e := FindContender(name)
 		for _, w := range All {
-			for _, p := range w.Short {
+			params := w.Short
+			if w.Name == "wake" {
+				params = w.Params
+			}
+			for _, p := range params {
 				if w.Unfit(e.Info, p) != "" {
 					continue
 				}
