@@ -114,21 +114,22 @@ func run(o options) error {
 	return p.err
 }
 
-// measure carries out one cell and prints its result. It ends when its standard input
-// does, so that it does not outlive the command that started it.
+// measure carries out one cell and prints its result. When its standard input ends, the
+// command that started it is gone: then it ends too, with the servers of its group.
 func measure(text string) error {
 	var c workload.Cell
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return fmt.Errorf("-cell: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
-		cancel()
-		time.Sleep(time.Second) // for servers to be stopped
+		if syscall.Getpgrp() == os.Getpid() {
+			syscall.Kill(0, syscall.SIGKILL)
+		}
 		os.Exit(1)
 	}()
+	ctx, cancel := context.WithCancel(context.Background()) // as in a program; nobody cancels it
+	defer cancel()
 	return json.NewEncoder(os.Stdout).Encode(workload.Measure(ctx, c))
 }
 
