@@ -1,6 +1,7 @@
 package dabchick_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,17 +31,14 @@ func TestReadmeProgramIsTheExample(t *testing.T) {
 // Every file and every test that the documents name exists.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	var tests strings.Builder
-	for _, dir := range []string{".", "driver", "driver/drivertest", "examples/fair", "examples/scale", "examples/unittest", "queuetest", "sqshttp", "sqshttp/clienttest", "worker"} {
-		entries, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".go") {
-				b, err := os.ReadFile(dir + "/" + e.Name())
-				require.NoError(t, err)
-				tests.Write(b)
-			}
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
 		}
-	}
+		b, err := os.ReadFile(path)
+		tests.Write(b)
+		return err
+	}))
 	name := regexp.MustCompile("`((?:Test|Fuzz|Example|Benchmark)[A-Za-z0-9_]*)`")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	docs, err := filepath.Glob("docs/*.md")

@@ -13,7 +13,7 @@ import (
 )
 
 // commands read their arguments, and return what to call with them.
-var commands = map[string]func(*session, *arguments) call{
+var commands = map[string]func(*session, *arguments) action{
 	"queue":             (*session).makeQueue,
 	"set":               (*session).setOptions,
 	"send":              (*session).send,
@@ -42,7 +42,7 @@ func (s *session) named(a *arguments, name string) queue {
 }
 
 // queue NAME [OPTION...] makes a queue.
-func (s *session) makeQueue(a *arguments) call {
+func (s *session) makeQueue(a *arguments) action {
 	var o options
 	o.FIFO = a.flag("fifo")
 	if name, ok := a.take("dedup"); ok {
@@ -67,7 +67,7 @@ func (s *session) makeQueue(a *arguments) call {
 }
 
 // set [OPTION...] changes options of a queue.
-func (s *session) setOptions(a *arguments) call {
+func (s *session) setOptions(a *arguments) action {
 	q := s.target(a)
 	if q == nil {
 		return nil
@@ -115,7 +115,7 @@ func (s *session) options(a *arguments, o *options) {
 
 // send BODY... [delay=] [group=] [dedup=] [trace=] [attr:NAME=TYPE:VALUE...] sends
 // messages, several in one batch. It answers which are repeats of others.
-func (s *session) send(a *arguments) call {
+func (s *session) send(a *arguments) action {
 	q := s.target(a)
 	var o dabchick.SendOptions
 	a.duration("delay", &o.Delay)
@@ -158,7 +158,7 @@ func (s *session) send(a *arguments) call {
 
 // receive [max=] [wait=] [visibility=] [attempt=] [show=FIELD,...] [brief] receives
 // messages. brief puts their bodies on one line; receipts have numbers all the same.
-func (s *session) receive(a *arguments) call {
+func (s *session) receive(a *arguments) action {
 	q := s.target(a)
 	var o dabchick.ReceiveOptions
 	a.count("max", &o.Max)
@@ -262,7 +262,7 @@ func (s *session) receiptsOf(a *arguments) (q queue, names []string, receipts []
 }
 
 // settle carries out use, after it has read a handle if there is one.
-func (s *session) settle(a *arguments, use func(context.Context, queue, []dabchick.Receipt) error) call {
+func (s *session) settle(a *arguments, use func(context.Context, queue, []dabchick.Receipt) error) action {
 	q, names, receipts, handle := s.receiptsOf(a)
 	return func(ctx context.Context) func() []string {
 		if handle != nil {
@@ -278,14 +278,14 @@ func (s *session) settle(a *arguments, use func(context.Context, queue, []dabchi
 }
 
 // delete RECEIPT... or delete handle=TEXT
-func (s *session) delete(a *arguments) call {
+func (s *session) delete(a *arguments) action {
 	return s.settle(a, func(ctx context.Context, q queue, receipts []dabchick.Receipt) error {
 		return q.Delete(ctx, receipts...)
 	})
 }
 
 // change-visibility RECEIPT... TIMEOUT
-func (s *session) changeVisibility(a *arguments) call {
+func (s *session) changeVisibility(a *arguments) action {
 	var d time.Duration
 	if n := len(a.words) - 1; n >= 0 {
 		d = a.parseDuration("timeout", a.words[n])
@@ -297,7 +297,7 @@ func (s *session) changeVisibility(a *arguments) call {
 }
 
 // redrive [to=QUEUE] [max=] [rate=] moves messages out of a dead-letter queue.
-func (s *session) redrive(a *arguments) call {
+func (s *session) redrive(a *arguments) action {
 	q := s.target(a)
 	var o dabchick.RedriveOptions[string]
 	if name, ok := a.take("to"); ok {
@@ -312,7 +312,7 @@ func (s *session) redrive(a *arguments) call {
 }
 
 // purge removes all messages.
-func (s *session) purge(a *arguments) call {
+func (s *session) purge(a *arguments) action {
 	q := s.target(a)
 	return a.onTheSpot(func() []string {
 		n, err := q.Purge(s.ctx)
@@ -324,13 +324,13 @@ func (s *session) purge(a *arguments) call {
 }
 
 // close closes a queue.
-func (s *session) close(a *arguments) call {
+func (s *session) close(a *arguments) action {
 	q := s.target(a)
 	return a.onTheSpot(func() []string { return failed(q.Close()) })
 }
 
 // advance TIME lets time pass.
-func (s *session) advance(a *arguments) call {
+func (s *session) advance(a *arguments) action {
 	d := a.parseDuration("time", a.one("time"))
 	if d < 0 || d > 10*patience {
 		a.fail("a time from 0 to %vh is needed", int(10*patience/time.Hour))
@@ -342,7 +342,7 @@ func (s *session) advance(a *arguments) call {
 }
 
 // cancel CALL ends the context of a background call.
-func (s *session) cancel(a *arguments) call {
+func (s *session) cancel(a *arguments) action {
 	name := a.one("call")
 	i := slices.IndexFunc(s.waiting, func(b *background) bool { return b.name == name })
 	if i < 0 {
@@ -356,7 +356,7 @@ func (s *session) cancel(a *arguments) call {
 
 // state [show=FIELD,...] [age] [bytes] shows counts, and the messages without
 // receiving them.
-func (s *session) state(a *arguments) call {
+func (s *session) state(a *arguments) action {
 	q := s.target(a)
 	fields := a.fields(messageFields)
 	age, bytes := a.flag("age"), a.flag("bytes")
@@ -382,7 +382,7 @@ func (s *session) state(a *arguments) call {
 }
 
 // group NAME shows the figures of a message group.
-func (s *session) group(a *arguments) call {
+func (s *session) group(a *arguments) action {
 	q := s.target(a)
 	name := a.one("group")
 	return a.onTheSpot(func() []string {
@@ -399,7 +399,7 @@ func (s *session) group(a *arguments) call {
 }
 
 // totals shows what was counted, apart from zeroes.
-func (s *session) totals(a *arguments) call {
+func (s *session) totals(a *arguments) action {
 	q := s.target(a)
 	return a.onTheSpot(func() []string {
 		st, err := q.Stats(s.ctx)

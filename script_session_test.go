@@ -41,14 +41,14 @@ type receipt struct {
 	queue queue
 }
 
-// A call does what a command asks for, in whatever goroutine, and returns how to
+// An action does what a command asks for, in whatever goroutine, and returns how to
 // write its answer. The answer gives names to what is in it, and is written by the
 // session.
-type call func(ctx context.Context) (answer func() []string)
+type action func(ctx context.Context) (answer func() []string)
 
 // onTheSpot is a call that cannot be made in the background: later commands need
 // what it does.
-func (a *arguments) onTheSpot(answer func() []string) call {
+func (a *arguments) onTheSpot(answer func() []string) action {
 	if a.background {
 		a.fail("it cannot be in the background")
 	}
@@ -101,7 +101,7 @@ func (s *session) do(command string) ([]string, error) {
 	return append(answer, s.returned()...), nil
 }
 
-func (s *session) start(run call) {
+func (s *session) start(run action) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.calls++
 	b := &background{name: fmt.Sprintf("w%d", s.calls), cancel: cancel, done: make(chan struct{})}

@@ -43,7 +43,7 @@ func TestTableIsInStep(t *testing.T) {
 			}
 			require.NotEmpty(t, g.checks)
 			for _, check := range strings.Fields(g.checks) {
-				require.Contains(t, tests[dir], "func "+check+"(t *testing.T)")
+				require.True(t, strings.Contains(tests[dir], "func "+check+"(t *testing.T)"), check)
 			}
 		})
 	}

@@ -33,7 +33,7 @@ var planted = []bug{
 		"TestMessageCarriesWhatWasSent"},
 	{"digest over attributes in the wrong order", "I2", "sqshttp/message.go",
 		"for _, name := range sortedKeys(a) {\n\t\tv := a[name]\n\t\tfield", "for _, name := range slices.Backward(sortedKeys(a)) {\n\t\tv := a[name]\n\t\tfield",
-		"TestAttributeDigests"},
+		"TestRulesOfIdentityAndDigests"},
 	{"an 11th entry is accepted", "I2", "sqshttp/messages.go",
 		"case n > mostEntries:", "case n > mostEntries+1:",
 		"TestElevenEntriesAreRefused"},
@@ -147,7 +147,7 @@ var planted = []bug{
 		"if now > q.core.expiry || q.prompt() {", "if q.prompt() {",
 		"TestRetentionTakesMessagesInEveryState TestRandomProgram"},
 	{"what is being moved is not counted", "I8", "stats.go",
-		"InFlight:         c.counts[inFlight] + c.counts[moving]", "InFlight:         c.counts[inFlight]",
+		"s.InFlight = c.counts[inFlight] + c.counts[moving]", "s.InFlight = c.counts[inFlight]",
 		"TestMoveOvertakenByPurge"},
 	{"one message above MaxInFlight", "I8", "waiting.go",
 		"for c.counts[inFlight] >= n {", "for c.counts[inFlight] > n {",
@@ -288,7 +288,7 @@ var planted = []bug{
 
 	// I17: the same program, the same answers.
 	{"a receive takes less than it could, by chance", "I17", "waiting.go",
-		"last, prev := q.core.drawn, uint32(0)", "for most = range map[int]bool{most: true, max(1, most-1): true} {\n\t\tbreak\n\t}\n\tlast, prev := q.core.drawn, uint32(0)",
+		"last, prev := c.drawn, uint32(0)", "for most = range map[int]bool{most: true, max(1, most-1): true} {\n\t\tbreak\n\t}\n\tlast, prev := c.drawn, uint32(0)",
 		"TestI17SameProgramSameAnswers TestRandomProgram"},
 
 	// I19: queues do not touch each other.
