@@ -328,9 +328,6 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		}
 		to = more.from
 	}
-	if m.state != visible && q.listening() {
-		q.noteUp(now, slot, m.state)
-	}
 	mv := q.newMove(now, slot, m, to, "")
 	q.leave(now)
 

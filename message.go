@@ -2,6 +2,8 @@ package dabchick
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -253,17 +255,27 @@ type Receipt struct {
 // An issuer is what binds receipts to one queue.
 type issuer struct {
 	key    []byte
+	block  cipher.Block
 	opaque bool // handles are a backend's
 }
 
+// newIssuer returns an issuer with a key of 32 bytes.
+func newIssuer(key []byte, opaque bool) issuer {
+	block, err := aes.NewCipher(key[:receiptBody])
+	if err != nil {
+		panic(err) // the length of the key is right
+	}
+	return issuer{key: key[receiptBody:], block: block, opaque: opaque}
+}
+
 const (
-	receiptBody = 8 + 4 + 4
+	receiptBody = aes.BlockSize // 8 + 4 + 4
 	receiptMAC  = 16
 )
 
 // String returns the receipt handle, a text that [Queue.ParseReceipt] reads. It
-// carries a keyed hash of 128 bits, so that none can be made up, and is bound
-// to its queue. The zero Receipt gives "".
+// carries a keyed hash of 128 bits, so that none can be made up, is bound to its
+// queue, and shows nothing of what is in it. The zero Receipt gives "".
 func (r Receipt) String() string {
 	if r.issuer == nil {
 		return ""
@@ -275,6 +287,7 @@ func (r Receipt) String() string {
 	binary.BigEndian.PutUint64(b[0:], r.seq)
 	binary.BigEndian.PutUint32(b[8:], r.nth)
 	binary.BigEndian.PutUint32(b[12:], r.slot)
+	r.issuer.block.Encrypt(b[:receiptBody], b[:receiptBody])
 	r.issuer.sum(b[:receiptBody])
 	return base64.RawURLEncoding.EncodeToString(b[:receiptBody+receiptMAC])
 }
@@ -297,16 +310,17 @@ func (i *issuer) parse(s string) (Receipt, bool) {
 	if _, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s)); err != nil {
 		return Receipt{}, false
 	}
-	var room [receiptBody + sha256.Size]byte
-	copy(room[:], b[:receiptBody])
-	if !hmac.Equal(i.sum(room[:receiptBody])[receiptBody:receiptBody+receiptMAC], b[receiptBody:]) {
+	var body [receiptBody + sha256.Size]byte
+	copy(body[:], b[:receiptBody])
+	if !hmac.Equal(i.sum(body[:receiptBody])[receiptBody:receiptBody+receiptMAC], b[receiptBody:]) {
 		return Receipt{}, false
 	}
+	i.block.Decrypt(body[:receiptBody], body[:receiptBody])
 	return Receipt{
 		issuer: i,
-		seq:    binary.BigEndian.Uint64(b[0:]),
-		nth:    binary.BigEndian.Uint32(b[8:]),
-		slot:   binary.BigEndian.Uint32(b[12:]),
+		seq:    binary.BigEndian.Uint64(body[0:]),
+		nth:    binary.BigEndian.Uint32(body[8:]),
+		slot:   binary.BigEndian.Uint32(body[12:]),
 	}, true
 }
 

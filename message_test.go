@@ -179,3 +179,25 @@ func TestPeek(t *testing.T) {
 		require.Equal(t, []string{"visible", "overdue", "new"}, takeAll(t, q), "Peek told the order")
 	})
 }
+
+// A handle shows neither where a message lies nor how many there are: those of one
+// message after the other have nothing in common.
+func TestReceiptHandlesShowNothing(t *testing.T) {
+	q := mustNew(t, dabchick.Options[int]{})
+	const handles = 256
+	var at [43]map[byte]int // what stands at each place, and how often
+	for i := range handles {
+		send(t, q, i)
+		for p, c := range []byte(take(t, q).Receipt.String()) {
+			if at[p] == nil {
+				at[p] = map[byte]int{}
+			}
+			at[p][c]++
+		}
+	}
+	for p := range 42 { // the last one carries four bits only
+		for c, n := range at[p] {
+			require.Less(t, n, handles/6, "%q at place %d", c, p)
+		}
+	}
+}

@@ -269,9 +269,7 @@ func (p *program) sendBatch(i int) error {
 		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: o})
 	}
 	m := p.models[i]
-	if len(batch) == 0 && !m.apart(dabchick.SendOptions{}) || slices.ContainsFunc(batch, func(o dabchick.Outgoing[int]) bool {
-		return o.Delay != -2 && !m.apart(o.SendOptions)
-	}) {
+	if !m.apart(dabchick.SendOptions{}) || slices.ContainsFunc(batch, func(o dabchick.Outgoing[int]) bool { return !m.apart(o.SendOptions) }) {
 		m.expire()
 	}
 	ids, got := p.queues[i].SendBatch(context.Background(), batch)

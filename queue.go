@@ -81,7 +81,7 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	rand.Read(secret[:]) // does not fail
 	// Version 8 of RFC 9562: random to the first half, a number in the second.
 	q.idBase = binary.BigEndian.Uint64(secret[:])&^0xf000 | 0x8000
-	q.issuer = issuer{key: secret[8:], opaque: o.Driver != nil}
+	q.issuer = newIssuer(secret[8:], o.Driver != nil)
 	q.sizer, q.dedupID = o.Size, o.DedupKey
 	q.opts = o
 	if o.FIFO {

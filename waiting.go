@@ -300,9 +300,6 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, 
 			return seen{}, errWait
 		}
 		e := c.slab.at(slot)
-		if e.state != visible && q.listening() {
-			q.noteUp(now, slot, e.state)
-		}
 		if !c.spent(e) {
 			was := c.deliver(now, slot, e, d)
 			q.fill(m, slot, e)
