@@ -80,10 +80,11 @@ type Pool[T any] struct {
 	take   func(receiving context.Context, l *lease[T], wait time.Duration) (bool, error)
 	handle func(ctx context.Context, ms []dabchick.Message[T]) error
 
-	working sync.WaitGroup
-	base    context.Context // the values of Run's context, and no end
-	stop    context.Context // of handlers
-	kill    context.CancelCauseFunc
+	working   sync.WaitGroup
+	receiving context.Context // of all workers; each has one below it
+	base      context.Context // the values of Run's context, and no end
+	stop      context.Context // of handlers
+	kill      context.CancelCauseFunc
 
 	mu      sync.Mutex
 	started bool
@@ -150,6 +151,7 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 		return err
 	}
 	defer p.kill(ErrStopping)
+	p.receiving = receiving
 	if p.o.Scale != nil {
 		p.resize(receiving, 0, p.o.Scale.Min)
 		p.working.Go(func() { p.scale(receiving) })
@@ -229,6 +231,11 @@ func (p *Pool[T]) run(receiving context.Context, l *lease[T]) {
 func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 	l.settleIn()
 	for n := 0; ; {
+		// The contexts of the workers end one after the other, and this one may be
+		// the last: by then others may have been told to stop already.
+		if p.receiving.Err() != nil {
+			return
+		}
 		err := p.o.Limiter.Wait(receiving)
 		var ok bool
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,7 +78,10 @@ func TestPlantedBugs(t *testing.T) {
 	add(noCompile, func(g *bug) { g.old, g.new = "\tfree state = iota", "\tfree state = iota + 1" })
 	add(outOfStep, func(g *bug) { g.old = "no such text" })
 	add(outOfStep, func(g *bug) { g.checks = "TestNone" })
+	var mu sync.Mutex // bugs are tried side by side
 	require.NoError(t, b.tryBugs(t.Context(), ".", bugs, func(g *bug, o outcome) {
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, want[g], o.verdict)
 		require.Equal(t, o.verdict != caught, o.reason != nil)
 		delete(want, g)
