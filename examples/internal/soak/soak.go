@@ -293,7 +293,10 @@ func (s *soak) operate(ctx context.Context) {
 }
 
 // redrive takes some dead letters back to where they came from. They count as new.
+// It does not wait for room for long: those who make it are kept out meanwhile.
 func (s *soak) redrive(ctx context.Context, from *queue) {
+	ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
 	n, err := from.Redrive(ctx, dabchick.RedriveOptions[int64]{Max: 100})
 	s.redriven.Add(int64(n))
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
