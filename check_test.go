@@ -29,6 +29,9 @@ func (q *Queue[T]) Check() error {
 	return nil
 }
 
+// BacklogOpen says whether senders do without the queue's lock.
+func (q *Queue[T]) BacklogOpen() bool { return q.backlog.open.Load() }
+
 // Chunks returns how many chunks of messages the queue holds.
 func (q *Queue[T]) Chunks() (n int) {
 	q.mu.Lock()

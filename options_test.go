@@ -214,3 +214,21 @@ type upper struct{}
 
 func (upper) Encode(s string) ([]byte, error) { return []byte(strings.ToUpper(s)), nil }
 func (upper) Decode(b []byte) (string, error) { return strings.ToLower(string(b)), nil }
+
+// A queue whose bounds are lifted is as one that never had any.
+func TestBacklogOpensWhenBoundsAreLifted(t *testing.T) {
+	q := mustNew(t, dabchick.Options[string]{MaxMessages: 10})
+	require.False(t, q.BacklogOpen())
+	o := q.Options()
+	o.MaxMessages = 0
+	require.NoError(t, q.SetOptions(o))
+	require.True(t, q.BacklogOpen())
+	send(t, q, "x")
+	o.MaxMessages = 1
+	require.NoError(t, q.SetOptions(o))
+	require.False(t, q.BacklogOpen())
+	o.FailFast = true
+	require.NoError(t, q.SetOptions(o))
+	_, err := q.Send(t.Context(), "y")
+	require.ErrorIs(t, err, dabchick.ErrFull, "what is in the backlog counts")
+}

@@ -48,7 +48,7 @@ type Queue[T any] struct {
 	alarm     alarm
 	paused    bool
 	closed    bool
-	shut      bool // the backlog is, though the options would let it be open
+	shut      bool // the backlog is, until leave finds that it need not be
 	totals    Totals
 	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
 	attempts  memory[string, []attempt] // receives that can be repeated

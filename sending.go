@@ -209,7 +209,7 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 // shutBacklog sends senders to the queue's lock, until leave finds that nobody
 // waits. It needs the lock.
 func (q *Queue[T]) shutBacklog() {
-	if !q.shut && q.mayOpen() {
+	if !q.shut {
 		q.backlog.mu.Lock()
 		q.backlog.open.Store(false)
 		q.backlog.mu.Unlock()
