@@ -149,3 +149,82 @@ func (b *backlog[T]) clear() int {
 	b.spare.Store(nil)
 	return n
 }
+
+// queueUp stores a message in the backlog, if that is open, and sets its id.
+func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
+	b := q.backlog
+	if !b.open.Load() {
+		return false
+	}
+	size := q.size(body, more)
+	reading := q.clock()
+	b.mu.Lock()
+	if !b.open.Load() {
+		b.mu.Unlock()
+		return false
+	}
+	n := b.add(reading, body, more, size)
+	b.mu.Unlock()
+	q.putID(id, numberOf(n))
+	return true
+}
+
+// queueUpBatch is queueUp for a whole batch, or nothing.
+func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
+	b := q.backlog
+	if !b.open.Load() {
+		return nil, false
+	}
+	var few [32]int64
+	sizes := few[:0] // found without the lock, as it calls the user's function
+	for i := range batch {
+		if !batch[i].SendOptions.isZero() {
+			return nil, false
+		}
+		sizes = append(sizes, q.size(batch[i].Body, nil))
+	}
+	ids := make([]ID, len(batch))
+	reading := q.clock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open.Load() {
+		return nil, false
+	}
+	for i := range batch {
+		q.putID(&ids[i], numberOf(b.add(reading, batch[i].Body, nil, sizes[i])))
+	}
+	return ids, true
+}
+
+// shutBacklog sends senders to the queue's lock, until leave finds that nobody
+// waits. It needs the lock.
+func (q *Queue[T]) shutBacklog() {
+	if !q.shut {
+		q.backlog.mu.Lock()
+		q.backlog.open.Store(false)
+		q.backlog.mu.Unlock()
+		q.shut = true
+	}
+}
+
+// openBacklog lets senders use the backlog again, if nobody waits. It needs the
+// lock.
+func (q *Queue[T]) openBacklog() {
+	if q.receivers.n+q.senders.n > 0 {
+		return
+	}
+	q.shut = false
+	if q.mayOpen() {
+		q.backlog.mu.Lock()
+		q.backlog.open.Store(true)
+		q.backlog.mu.Unlock()
+	}
+}
+
+// mayOpen says whether the options let senders use the backlog: if it does not
+// matter to a send what the queue holds, and to nobody that there was one. It needs
+// the lock.
+func (q *Queue[T]) mayOpen() bool {
+	o := &q.opts
+	return o.MaxMessages == 0 && o.MaxBytes == 0 && o.OnEvent == nil && o.Delay <= 0 && !o.FIFO && q.backend == nil && !q.closed
+}
