@@ -20,17 +20,25 @@ var Goaws = Entry[string]{
 	Info: Info{Name: "goaws", Kind: Peer, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
 		What: "goaws 0.5.4, its handler on a loopback port of this process; it looks for timeouts once a second"},
 	Open: func(s Setup) (Queue[string], error) {
-		if err := configureGoaws(); err != nil {
+		url, stop, err := serveGoaws()
+		if err != nil {
 			return nil, err
 		}
-		quit := make(chan bool)
-		go gosqs.PeriodicTasks(time.Second, quit)
-		server := httptest.NewServer(router.New())
-		return openSQS(s, sqs.Options{BaseEndpoint: &server.URL}, func() {
-			server.Close()
-			close(quit)
-		})
+		return openSQS(s, sqs.Options{BaseEndpoint: &url}, stop)
 	},
+}
+
+func serveGoaws() (url string, stop func(), err error) {
+	if err := configureGoaws(); err != nil {
+		return "", nil, err
+	}
+	quit := make(chan bool)
+	go gosqs.PeriodicTasks(time.Second, quit)
+	server := httptest.NewServer(router.New())
+	return server.URL, func() {
+		server.Close()
+		close(quit)
+	}, nil
 }
 
 // goawsConfig has the defaults of the file that comes with it, and no queues.

@@ -52,14 +52,19 @@ type sqsQueue struct {
 	stop   func()
 }
 
+// signing has the SDK sign its requests, as it does by default.
+var signing = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "benchmark", SecretAccessKey: "benchmark"}, nil
+})
+
 // opened numbers the queues: those of goaws stay there for as long as the process.
 var opened atomic.Int64
 
 func openSQS(s Setup, o sqs.Options, stop func()) (Queue[string], error) {
 	o.Region = "us-east-1"
-	o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "benchmark", SecretAccessKey: "benchmark"}, nil
-	})
+	if o.Credentials == nil {
+		o.Credentials = signing
+	}
 	q := &sqsQueue{client: sqs.New(o), fifo: s.FIFO, stop: stop}
 	name, attributes := fmt.Sprintf("benchmark-%d", opened.Add(1)), map[string]string{}
 	if s.Visibility > 0 {
