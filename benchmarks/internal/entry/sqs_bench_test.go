@@ -1,17 +1,25 @@
 package entry
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/sirupsen/logrus"
 
 	"github.com/dabchickmq/dabchick/sqshttp"
 )
 
-// sqsServices are the ways to have a queue service in a test, each in this process.
-// start makes one, and returns the SDK's settings for it.
+// sqsServices are the ways to have a queue service in a test: in this process, without a
+// port and on one, and in a process of its own. start makes one, and returns the SDK's
+// settings for it.
 var sqsServices = []struct {
 	name  string
 	start func() (o sqs.Options, stop func(), err error)
@@ -38,6 +46,60 @@ var sqsServices = []struct {
 		url, stop, err := serveGoaws()
 		return sqs.Options{BaseEndpoint: &url}, stop, err
 	}},
+	{"loopback, own process", func() (sqs.Options, func(), error) { return ownProcess("sqshttp") }},
+	{"goaws, own process", func() (sqs.Options, func(), error) { return ownProcess("goaws") }},
+}
+
+const serviceVar = "BENCHMARK_SQS_SERVICE"
+
+// The test binary is also the services that have processes of their own.
+func TestMain(m *testing.M) {
+	var url string
+	var err error
+	switch os.Getenv(serviceVar) {
+	case "":
+		os.Exit(m.Run())
+	case "sqshttp":
+		var s *sqshttp.Service
+		if s, err = sqshttp.New(sqshttp.Options{}); err == nil {
+			url = httptest.NewServer(s).URL
+		}
+	case "goaws":
+		url, _, err = serveGoaws()
+		logrus.SetOutput(os.Stderr) // as its own program does, which nobody reads here
+	}
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(url)
+	io.Copy(io.Discard, os.Stdin) // until this is stopped, or who has started it has ended
+}
+
+func ownProcess(service string) (sqs.Options, func(), error) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), serviceVar+"="+service)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return sqs.Options{}, nil, err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return sqs.Options{}, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return sqs.Options{}, nil, err
+	}
+	stop := func() {
+		in.Close()
+		cmd.Wait()
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		return sqs.Options{}, nil, fmt.Errorf("%s has not started: %w", service, err)
+	}
+	url = strings.TrimSpace(url)
+	return sqs.Options{BaseEndpoint: &url}, stop, nil
 }
 
 // BenchmarkClient is a message sent, received and deleted by the Go SDK: three calls,
@@ -68,8 +130,9 @@ func BenchmarkClient(b *testing.B) {
 	}
 }
 
-// BenchmarkStart is a service, a client and a queue that the client makes. What starts a
-// program or a container beside the test, where goaws runs mostly, is not in it.
+// BenchmarkStart is a service, a client and a queue that the client makes. A process of its
+// own is this test binary, which starts no faster or slower for goaws; a container comes on
+// top.
 func BenchmarkStart(b *testing.B) {
 	for _, service := range sqsServices {
 		b.Run(service.name, func(b *testing.B) {
