@@ -67,8 +67,8 @@ func checkJSON(text []byte) error {
 				if end-i > mostKey {
 					return serialization.because("The name of a member is too long.")
 				}
-				var key string
-				if json.Unmarshal(text[i:end], &key) == nil && open[n-1][key] {
+				key, ok := keyOf(text[i:end])
+				if ok && open[n-1][key] {
 					return serialization.because("The member %s is there twice.", quoted(key))
 				}
 				open[n-1][key] = true
@@ -83,6 +83,15 @@ func checkJSON(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// keyOf returns the name of a member, and whether it is one.
+func keyOf(quoted []byte) (key string, ok bool) {
+	if inner := quoted[1:max(len(quoted)-1, 1)]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner), true // what else is wrong with it is found later
+	}
+	err := json.Unmarshal(quoted, &key)
+	return key, err == nil
 }
 
 // stringEnd returns where the string ends that begins at i.
