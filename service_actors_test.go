@@ -379,7 +379,7 @@ func (s *service) redrive(q *serviceQueue) {
 			moved++
 			require.Same(s.t, q, x.queue, "message %d has a new id", m.Body)
 			require.LessOrEqual(s.t, m.Receives, 1, "somebody may have waited for it")
-			x.id, x.queue, x.receives, x.sentAt, x.hidden = m.ID, to, 0, s.now(), s.now()
+			x.id, x.queue, x.receives, x.returned, x.sentAt, x.hidden = m.ID, to, 0, 0, s.now(), s.now()
 			x.expires = s.now() + s.retention(to)
 		}
 	}
