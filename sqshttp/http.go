@@ -97,9 +97,12 @@ func (a *answer) write(w http.ResponseWriter) {
 // use for this host.
 func (s *Service) guard(r *http.Request) error {
 	var sites http.CrossOriginProtection
-	post := *r
-	post.Method = http.MethodPost // a GET does as much here, and would be let through
-	if sites.Check(&post) != nil || !s.answersTo(r.Host) {
+	asked := r
+	if r.Method != http.MethodPost { // a GET does as much here, and would be let through
+		asked = new(*r)
+		asked.Method = http.MethodPost
+	}
+	if sites.Check(asked) != nil || !s.answersTo(r.Host) {
 		return invalidSecurity.because("Requests by pages of other sites, and for other hosts, are refused.")
 	}
 	return nil
@@ -176,7 +179,8 @@ func checkForm(r *http.Request) error {
 			return serialization.because("The content encoding %s is not supported.", quoted(encoding))
 		}
 	}
-	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); strings.HasPrefix(t, "multipart/") {
+	const multipart = "multipart/"
+	if t := strings.TrimSpace(r.Header.Get("Content-Type")); len(t) >= len(multipart) && strings.EqualFold(t[:len(multipart)], multipart) {
 		return serialization.because("The content type %s is not supported.", quoted(t))
 	}
 	return nil

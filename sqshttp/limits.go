@@ -64,9 +64,9 @@ func (p *port) answerWithin(d time.Duration) { p.conn.SetWriteDeadline(time.Now(
 
 // read returns the body of a request.
 func (p *port) read(r *http.Request) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), readTime)
-	defer cancel()
 	body, err := readBody(r, func(n int) error {
+		ctx, cancel := context.WithTimeout(r.Context(), readTime)
+		defer cancel()
 		if err := p.bodies.take(ctx, n); err != nil {
 			return busy
 		}

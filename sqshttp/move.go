@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -221,8 +220,8 @@ func cancelMessageMoveTask(c *call, in *cancelMoveInput) (any, error) {
 
 // newID returns a UUID of version 4.
 func newID() string {
-	var b [16]byte
-	rand.Read(b[:]) // does not fail
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var id dabchick.ID
+	rand.Read(id[:]) // does not fail
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id.String()
 }
