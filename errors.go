@@ -1,8 +1,10 @@
 package dabchick
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dabchickmq/dabchick/driver"
@@ -126,3 +128,20 @@ type opError struct {
 
 func (e *opError) Error() string { return fmt.Sprintf("dabchick: %s %q: %v", e.op, e.queue, e.err) }
 func (e *opError) Unwrap() error { return e.err }
+
+// fail puts the operation and the queue before an error. The error of a
+// context stays bare.
+func (q *Queue[T]) fail(op string, err error) error {
+	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
+		return err
+	}
+	return &opError{op, q.name, err}
+}
+
+func (q *Queue[T]) failBatch(op string, err *BatchError) error {
+	if err == nil {
+		return nil
+	}
+	slices.SortFunc(err.Failed, func(a, b EntryError) int { return a.Index - b.Index })
+	return q.fail(op, err)
+}

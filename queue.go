@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"iter"
-	"slices"
 	"sync"
 	"time"
 )
@@ -493,20 +492,3 @@ func (q *Queue[T]) instant(t time.Time) int64 {
 // clock reads the time: nanoseconds since the queue was made, by the monotonic
 // clock, so that changes of the wall clock do not matter.
 func (q *Queue[T]) clock() int64 { return int64(time.Since(q.epoch)) }
-
-// fail puts the operation and the queue before an error. The error of a
-// context stays bare.
-func (q *Queue[T]) fail(op string, err error) error {
-	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
-		return err
-	}
-	return &opError{op, q.name, err}
-}
-
-func (q *Queue[T]) failBatch(op string, err *BatchError) error {
-	if err == nil {
-		return nil
-	}
-	slices.SortFunc(err.Failed, func(a, b EntryError) int { return a.Index - b.Index })
-	return q.fail(op, err)
-}
