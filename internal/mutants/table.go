@@ -216,7 +216,7 @@ var planted = []bug{
 		"q.wake(&q.receivers, nil)", "q.wake(&q.receivers, nil)\n\t\tbreak",
 		"TestWaitingReceiversAreServedInOrderOfArrival TestI11AsManyReceiversWakeAsThereAreMessages"},
 	{"two sends meet one wake-up", "I11", "waiting.go",
-		"w := q.receivers.head\n\t\tvar err", "w := q.receivers.head\n\t\tif w.most == 1 && q.receivers.n > 1 && q.totals.Received%2 == 1 {\n\t\t\tbreak\n\t\t}\n\t\tvar err",
+		"w := q.receivers.head\n\t\tvar err", "w := q.receivers.head\n\t\tif w.most == 1 && q.receivers.n > 1 && q.totals.Received%2 == 1 {\n\t\t\treturn\n\t\t}\n\t\tvar err",
 		"TestI11AsManyReceiversWakeAsThereAreMessages"},
 	{"no wake-up at the end of a delay", "I11", "visibility.go",
 		"if slot := c.hidden.first(); slot != 0 {", "if slot := c.hidden.first(); slot != 0 && c.slab.at(slot).state != delayed {",
