@@ -38,8 +38,9 @@ type Queue[T any] struct {
 
 	mu lock
 
-	// Everything below is guarded by mu. No two queues' locks are ever held at
-	// once, and nothing foreign is called while one is.
+	// Everything below is guarded by mu. The backlog's own lock may be taken under
+	// it, never the other way round. No two queues' locks are ever held at once, and
+	// nothing foreign is called while one is.
 	opts      Options[T] // with defaults filled in
 	core      core[T]
 	receivers line[T]
