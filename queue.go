@@ -36,6 +36,8 @@ type Queue[T any] struct {
 	backlog *backlog[T]    // belongs to core, but for its mu
 	waiters sync.Pool      // of *waiter[T]
 
+	_ [64]byte // the lock, which receivers write, is not on a line with what senders read
+
 	mu lock
 
 	// Everything below is guarded by mu. The backlog's own lock may be taken under
