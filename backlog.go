@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // A backlog is the messages that were sent, can be delivered, and have not been
 // looked at since, in the order of sending. It is what keeps senders and receivers
-// out of each other's way: it has a lock of its own, and an entry is a third of what
+// out of each other's way: it has a lock of its own, and an entry is a quarter of what
 // a message takes in the core, where only what is being worked on has to be.
 //
 // Senders add at one end, under mu. The other end is the core's, which takes a
@@ -19,68 +19,99 @@ type backlog[T any] struct {
 
 	// Guarded by mu. To change open takes the queue's lock as well.
 	open  atomic.Bool // what is read without mu is a hint
-	last  *page[T]
-	at    int64 // when the last message was sent
-	bytes int64 // sum of the sizes of all that were ever added
+	page  *page[T]    // to add to
+	shelf *shelf[T]   // where that page is
+	at    int64       // when the last message was sent
+	bytes int64       // sum of the sizes of all that were ever added
 
-	added atomic.Uint64 // how many there ever were; they are numbered from 0
-	begun *page[T]      // the first page since the last clear
-	spare atomic.Pointer[page[T]]
+	added      atomic.Uint64 // how many there ever were; they are numbered from 0
+	begun      *shelf[T]     // the first since the last clear
+	spare      atomic.Pointer[page[T]]
+	spareShelf atomic.Pointer[shelf[T]]
 
 	_ [64]byte // what senders write is not on a line with what the core writes
 
 	// Guarded by the queue's lock.
-	first   *page[T]
-	used    *page[T] // what is before first, until first is there
-	taken   uint64   // how many the core has taken: the number of the first
-	seen    uint64   // what added was lately
-	emptyAt int64    // when the core last found nothing
-	weighed int64    // sum of the sizes of those that were taken
+	first   *page[T]  // of the first message; nil when a page is used up
+	front   *shelf[T] // where that page was
+	taken   uint64    // how many the core has taken: the number of the first
+	seen    uint64    // what added was lately
+	emptyAt int64     // when the core last found nothing
+	weighed int64     // sum of the sizes of those that were taken
 }
 
 // A mail is a message in a backlog.
 type mail[T any] struct {
 	body T
-	more *details[T]
 	size int64
 	at   int64
 }
 
-const pageSize = 64
+const (
+	pageSize  = 64
+	shelfSize = 64
+)
 
 // A page is a stretch of a backlog.
 type page[T any] struct {
 	mail [pageSize]mail[T]
-	next *page[T]
+	more *[pageSize]*details[T] // nil as long as no message here had any
+}
+
+// A shelf is a stretch of pages. It is there for the garbage collector, which would
+// have to follow a chain of pages one by one, on one processor.
+type shelf[T any] struct {
+	pages [shelfSize]*page[T]
+	next  *shelf[T]
 }
 
 // add puts a message at the end, and returns its number. It needs mu.
 func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) uint64 {
 	n := b.added.Load()
-	p := b.last
+	p := b.page
 	if p == nil || n%pageSize == 0 {
-		p = b.turn()
+		p = b.turn(n)
 	}
 	b.at = max(b.at, at)
 	m := &p.mail[n%pageSize]
-	m.body, m.more, m.size, m.at = body, more, size, b.at
+	m.body, m.size, m.at = body, size, b.at
+	if more != nil {
+		p.detail(n, more)
+	}
 	b.bytes += size
 	b.added.Store(n + 1)
 	return n
 }
 
-// turn begins a page. It needs mu.
-func (b *backlog[T]) turn() *page[T] {
+// detail adds what most messages do not have.
+func (p *page[T]) detail(n uint64, more *details[T]) {
+	if p.more == nil {
+		p.more = new([pageSize]*details[T])
+	}
+	p.more[n%pageSize] = more
+}
+
+// turn begins the page of message n. It needs mu.
+func (b *backlog[T]) turn(n uint64) *page[T] {
+	n /= pageSize
+	if b.shelf == nil || n%shelfSize == 0 {
+		s := b.spareShelf.Swap(nil)
+		if s == nil {
+			s = new(shelf[T])
+		}
+		if b.shelf == nil {
+			b.begun = s
+		} else {
+			b.shelf.next = s
+		}
+		b.shelf = s
+	}
 	p := b.spare.Swap(nil)
 	if p == nil {
 		p = new(page[T])
 	}
-	if b.last == nil {
-		b.begun = p
-	} else {
-		b.last.next = p
-	}
-	b.last = p
+	b.shelf.pages[n%shelfSize] = p
+	b.page = p
 	return p
 }
 
@@ -94,7 +125,7 @@ func (b *backlog[T]) peek(now int64) *mail[T] {
 		}
 	}
 	if b.first == nil {
-		b.begin()
+		b.nextPage()
 	}
 	m := &b.first.mail[b.taken%pageSize]
 	// A sender that was overtaken between its look at the clock and its lock
@@ -103,26 +134,37 @@ func (b *backlog[T]) peek(now int64) *mail[T] {
 	return m
 }
 
-// begin finds the page of the first message. It needs the queue's lock.
-func (b *backlog[T]) begin() {
-	if b.used == nil {
-		b.first = b.begun
-		return
+// nextPage finds the page of the first message. It needs the queue's lock.
+func (b *backlog[T]) nextPage() {
+	n := b.taken / pageSize
+	switch s := b.front; {
+	case s == nil:
+		b.front = b.begun
+	case n%shelfSize == 0:
+		b.front = s.next
+		s.next = nil
+		b.spareShelf.Store(s)
 	}
-	b.first = b.used.next
-	b.used.next = nil
-	b.spare.Store(b.used)
-	b.used = nil
+	b.first = b.front.pages[n%shelfSize]
+	b.front.pages[n%shelfSize] = nil
 }
 
-// take removes the first message, which peek returned. It needs the queue's lock.
-func (b *backlog[T]) take(m *mail[T]) {
+// take removes the first message, which peek returned, and returns its details. It
+// needs the queue's lock.
+func (b *backlog[T]) take(m *mail[T]) (more *details[T]) {
+	p := b.first
+	if p.more != nil {
+		more = p.more[b.taken%pageSize]
+		p.more[b.taken%pageSize] = nil
+	}
 	b.weighed += m.size
 	*m = mail[T]{}
 	b.taken++
 	if b.taken%pageSize == 0 {
-		b.used, b.first = b.first, nil
+		b.spare.Store(p)
+		b.first = nil
 	}
+	return more
 }
 
 // len returns how many messages there are. It needs the queue's lock.
@@ -145,8 +187,9 @@ func (b *backlog[T]) clear() int {
 	b.taken = b.added.Load()
 	b.seen = b.taken
 	b.weighed = b.bytes
-	b.last, b.begun, b.first, b.used = nil, nil, nil, nil
+	b.page, b.shelf, b.begun, b.first, b.front = nil, nil, nil, nil, nil
 	b.spare.Store(nil)
+	b.spareShelf.Store(nil)
 	return n
 }
 

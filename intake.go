@@ -21,12 +21,13 @@ func (c *core[T]) isBefore(first *mail[T], m *meta) bool {
 // bring takes the first message of the backlog in. It is in no place yet, and does
 // not count; the caller sees to both. The slab must have room.
 func (c *core[T]) bring(first *mail[T]) (uint32, *meta) {
-	slot, m := c.lay(first.body, first.more, first.size)
-	m.seq = numberOf(c.backlog.taken)
-	m.sentAt, m.at, m.order = first.at, first.at, m.seq
+	number, at, body, size := numberOf(c.backlog.taken), first.at, first.body, first.size
+	more := c.backlog.take(first)
+	slot, m := c.lay(body, more, size)
+	m.seq, m.order = number, number
+	m.sentAt, m.at = at, at
 	m.flags = fromBacklog
 	c.taken.append(&c.slab, slot, m)
-	c.backlog.take(first)
 	return slot, m
 }
 

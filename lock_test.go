@@ -15,7 +15,7 @@ func TestSendersAndReceiversShareNoCacheLine(t *testing.T) {
 	var q Queue[[]byte]
 	require.GreaterOrEqual(t, unsafe.Offsetof(q.mu)-(unsafe.Offsetof(q.backlog)+unsafe.Sizeof(q.backlog)), uintptr(line))
 	var b backlog[[]byte]
-	require.GreaterOrEqual(t, unsafe.Offsetof(b.first)-(unsafe.Offsetof(b.spare)+unsafe.Sizeof(b.spare)), uintptr(line))
+	require.GreaterOrEqual(t, unsafe.Offsetof(b.first)-(unsafe.Offsetof(b.spareShelf)+unsafe.Sizeof(b.spareShelf)), uintptr(line))
 }
 
 // The lock excludes, whether its goroutines look again or sleep.
