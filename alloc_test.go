@@ -34,8 +34,20 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 				m.Extend(ctx, time.Minute)
 				m.Delete(ctx)
 			}
-			cycle()
-			require.Zero(t, testing.AllocsPerRun(10_000, cycle))
+			into := make([]dabchick.Message[[]byte], 10)
+			batch := func() {
+				for range into {
+					q.Send(ctx, body)
+				}
+				n, _ := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{})
+				for _, m := range into[:n] {
+					m.Delete(ctx)
+				}
+			}
+			for what, f := range map[string]func(){"one by one": cycle, "batches": batch} {
+				f()
+				require.Zero(t, testing.AllocsPerRun(10_000, f), what)
+			}
 		})
 	}
 	for name, o := range map[string]dabchick.Options[[]byte]{"FIFO": {FIFO: true}, "fair": {}} {

@@ -186,6 +186,28 @@ func ExampleQueue_ReceiveBatch() {
 	// c
 }
 
+func ExampleQueue_ReceiveInto() {
+	ctx := context.Background()
+	q, _ := dabchick.New("mail", dabchick.Options[string]{})
+	for _, s := range []string{"a", "b", "c"} {
+		q.Send(ctx, s)
+	}
+	ms := make([]dabchick.Message[string], 2) // for all batches to come
+	for range 2 {
+		n, err := q.ReceiveInto(ctx, ms, dabchick.ReceiveOptions{Wait: dabchick.Forever})
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, m := range ms[:n] {
+			fmt.Println(m.Body)
+		}
+	}
+	// Output:
+	// a
+	// b
+	// c
+}
+
 func ExampleQueue_Redrive() {
 	ctx := context.Background()
 	dead, _ := dabchick.New("dead", dabchick.Options[string]{})

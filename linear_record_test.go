@@ -36,11 +36,12 @@ type scribe struct {
 // A history is what one caller did.
 type history struct {
 	*scribe
-	id   int
-	r    *rand.Rand
-	held []dabchick.Message[int]
-	ops  []porcupine.Operation
-	back []porcupine.Operation // what cancelled receives may have done
+	id     int
+	r      *rand.Rand
+	held   []dabchick.Message[int]
+	places [3]dabchick.Message[int] // of its receives, used again
+	ops    []porcupine.Operation
+	back   []porcupine.Operation // what cancelled receives may have done
 }
 
 const (
@@ -200,6 +201,12 @@ func (h *history) send(ctx context.Context, body int) {
 	h.done(op)
 }
 
+// receiveInto receives into places that have been used.
+func (h *history) receiveInto(ctx context.Context, o dabchick.ReceiveOptions) ([]dabchick.Message[int], error) {
+	n, err := h.q.ReceiveInto(ctx, h.places[:o.Max], o)
+	return h.places[:n], err
+}
+
 // receive waits for messages, unless cancel is called meanwhile by somebody who
 // knows nothing of it.
 func (h *history) receive(ctx context.Context, number, wait int, cancel func()) {
@@ -217,7 +224,11 @@ func (h *history) receive(ctx context.Context, number, wait int, cancel func()) 
 		})
 	}
 	op := h.call(c)
-	ms, err := h.q.ReceiveBatch(ctx, o)
+	receive := h.q.ReceiveBatch
+	if h.r.IntN(2) == 0 {
+		receive = h.receiveInto
+	}
+	ms, err := receive(ctx, o)
 	if cancel != nil && err == ctx.Err() && err != nil {
 		c.verb, c.number = "lend", number
 		h.done(op)

@@ -387,16 +387,19 @@ func newDetails[T any](o *SendOptions, dedup string) *details[T] {
 	return &details[T]{trace: o.TraceHeader, attributes: maps.Clone(o.Attributes), dedup: dedup}
 }
 
-// fill makes dst the latest delivery of the message in slot. It needs the lock.
+// fill makes dst the latest delivery of the message in slot, whatever dst was. It
+// needs the lock.
 func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 	e := q.core.cell(slot)
 	q.setID(&dst.ID, slot, m)
 	dst.Body = e.body
 	dst.Receives = int(q.receives(slot, m))
-	dst.Receipt = Receipt{issuer: &q.issuer, seq: m.seq, nth: uint32(m.receives), slot: slot}
+	r := &dst.Receipt // a literal that is copied stalls
+	r.issuer, r.seq, r.nth, r.slot, r.handle = &q.issuer, m.seq, uint32(m.receives), slot, ""
 	dst.State = InFlight
 	dst.queue = q
 	dst.more = e.more
+	dst.group, dst.number = "", 0
 	if m.group != 0 {
 		dst.group = q.core.groupName(m)
 	}

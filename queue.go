@@ -340,6 +340,31 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 //
 // Errors are those of Receive, and an *InvalidError for options out of range.
 func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
+	return q.receive(ctx, nil, o)
+}
+
+// ReceiveInto is ReceiveBatch into a slice of the caller's, which can be used again
+// and again: it allocates nothing. It returns how many messages there are in it now;
+// what lies behind them is as it was. At most o.Max messages are received, or as many
+// as the slice has places if that is 0 or more.
+//
+// Errors are those of ReceiveBatch, and an *InvalidError for a slice without a place,
+// or for an AttemptID. The slice is the queue's until the call returns.
+func (q *Queue[T]) ReceiveInto(ctx context.Context, into []Message[T], o ReceiveOptions) (int, error) {
+	switch {
+	case len(into) == 0:
+		return 0, q.fail("receive", &InvalidError{"length of the slice", 0, "at least 1"})
+	case o.AttemptID != "":
+		return 0, q.fail("receive", &InvalidError{"AttemptID", o.AttemptID, "none, with ReceiveInto"})
+	case o.Max == 0 || o.Max > len(into):
+		o.Max = len(into)
+	}
+	ms, err := q.receive(ctx, into[:0:len(into)], o)
+	return copy(into, ms), err // it is there already, but from a backend
+}
+
+// receive receives a batch, into got if that has room for it.
+func (q *Queue[T]) receive(ctx context.Context, got []Message[T], o ReceiveOptions) ([]Message[T], error) {
 	if err := o.check(); err != nil {
 		return nil, q.fail("receive", err)
 	}
@@ -359,7 +384,7 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 			err = q.mayTake(now)
 		}
 		if err == nil && ms == nil {
-			ms, err = q.takeFrom(now, nil, nil, o.Max, o.Visibility)
+			ms, err = q.takeFrom(now, got, nil, o.Max, o.Visibility)
 			q.remember(now, o.AttemptID, ms)
 		}
 		switch err {
@@ -370,7 +395,7 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 			err = nil
 			if wait := q.wait(o); wait > 0 {
 				w := q.newWaiter()
-				w.most, w.visibility, w.attempt, w.got, w.was = o.Max, o.Visibility, o.AttemptID, nil, nil
+				w.most, w.visibility, w.attempt, w.got, w.was = o.Max, o.Visibility, o.AttemptID, got, nil
 				err = q.awaitMessages(ctx, now, w, wait)
 				ms = w.got
 				q.doneWaiting(w)

@@ -338,6 +338,100 @@ func TestBatchReceiveReturnsWithTheFirstMessage(t *testing.T) {
 	})
 }
 
+// What ReceiveInto writes to a used slice is what ReceiveBatch returns, and it
+// touches nothing behind it.
+func TestReceiveIntoAUsedSlice(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		other := mustNew(t, dabchick.Options[string]{FIFO: true})
+		_, err := other.SendWith(ctx, "other", dabchick.SendOptions{Group: "g", DedupID: "d", TraceHeader: "t"})
+		require.NoError(t, err)
+		used := take(t, other)
+		used.SetHandle("of a backend")
+
+		q := mustNew(t, dabchick.Options[string]{})
+		send(t, q, "a", "b", "c")
+		o := dabchick.ReceiveOptions{Max: 3}
+		want, err := q.ReceiveBatch(ctx, o)
+		require.NoError(t, err)
+		for _, m := range want {
+			require.NoError(t, m.Release(ctx))
+		}
+		for i := range want {
+			want[i].Receives++
+		}
+		into := []dabchick.Message[string]{used, used, used, used}
+		n, err := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+		require.Equal(t, used, into[3])
+		for i := range want {
+			require.NotEqual(t, want[i].Receipt, into[i].Receipt)
+			want[i].Receipt, err = q.ParseReceipt(into[i].Receipt.String())
+			require.NoError(t, err)
+		}
+		require.Equal(t, want, into[:3])
+	})
+}
+
+func TestReceiveIntoTakesWhatThereIsRoomFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[int]{})
+		send(t, q, 1, 2, 3, 4, 5, 6)
+		into := make([]dabchick.Message[int], 2, 4)
+		for _, c := range []struct{ most, want int }{{0, 2}, {1, 1}, {3, 2}} {
+			n, err := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{Max: c.most})
+			require.NoError(t, err)
+			require.Equal(t, c.want, n)
+		}
+		require.Zero(t, into[:4][2], "beyond the length nothing is written")
+		q.Pause()
+		n, err := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{Wait: time.Second})
+		require.NoError(t, err)
+		require.Zero(t, n)
+
+		for field, c := range map[string]struct {
+			into []dabchick.Message[int]
+			o    dabchick.ReceiveOptions
+		}{
+			"length of the slice": {nil, dabchick.ReceiveOptions{}},
+			"AttemptID":           {into, dabchick.ReceiveOptions{AttemptID: "a"}},
+			"Max":                 {into, dabchick.ReceiveOptions{Max: -1}},
+		} {
+			_, err := q.ReceiveInto(ctx, c.into, c.o)
+			var invalid *dabchick.InvalidError
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, field, invalid.Field)
+		}
+		counts(t, q, 1, 5, 0)
+	})
+}
+
+// A receiver that waits has its slice filled, and a cancelled one has it back without
+// what was being handed over.
+func TestReceiveIntoWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[int]{})
+		into := make([]dabchick.Message[int], 2)
+		forever := dabchick.ReceiveOptions{Wait: dabchick.Forever}
+		got := start(func() (int, error) { return q.ReceiveInto(ctx, into, forever) })
+		blocked(t, got)
+		send(t, q, 1)
+		require.Equal(t, 1, finished(t, got).value)
+		require.Equal(t, 1, into[0].Body)
+		require.NoError(t, into[0].Delete(ctx))
+
+		ending, cancel := context.WithCancel(ctx)
+		got = start(func() (int, error) { return q.ReceiveInto(ending, into, forever) })
+		blocked(t, got)
+		cancel()
+		send(t, q, 2)
+		done := finished(t, got)
+		require.ErrorIs(t, done.err, context.Canceled)
+		require.Zero(t, done.value)
+		counts(t, q, 1, 0, 0)
+	})
+}
+
 func TestReceiveWait(t *testing.T) {
 	for _, c := range []struct {
 		queue, call, want time.Duration

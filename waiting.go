@@ -334,7 +334,7 @@ func (q *Queue[T]) takeFrom(now int64, got []Message[T], was *[]seen, most int, 
 	last, prev := c.drawn, uint32(0)
 	for len(got) < most {
 		if len(got) < cap(got) {
-			got = got[:len(got)+1] // zero already
+			got = got[:len(got)+1]
 		} else {
 			got = append(got, Message[T]{})
 		}

@@ -21,6 +21,7 @@ var Dabchick = Entry[dabchick.Receipt]{
 type own struct {
 	q     *dabchick.Queue[[]byte]
 	batch []dabchick.Outgoing[[]byte] // of the last send in batches
+	got   []dabchick.Message[[]byte]  // in the last receive in batches
 }
 
 func (o *own) Send(ctx context.Context, body []byte) error {
@@ -52,9 +53,10 @@ func (o *own) SendBatch(ctx context.Context, bodies [][]byte) error {
 }
 
 func (o *own) ReceiveBatch(ctx context.Context, n int, receipts []dabchick.Receipt) ([]dabchick.Receipt, error) {
-	batch, err := o.q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: n, Wait: dabchick.Forever})
-	for i := range batch {
-		receipts = append(receipts, batch[i].Receipt)
+	o.got = slices.Grow(o.got[:0], n)[:n]
+	got, err := o.q.ReceiveInto(ctx, o.got, dabchick.ReceiveOptions{Wait: dabchick.Forever})
+	for i := range o.got[:got] {
+		receipts = append(receipts, o.got[i].Receipt)
 	}
 	return receipts, err
 }
