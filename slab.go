@@ -31,23 +31,24 @@ type chunk struct {
 // meta is what the core knows of a message apart from its contents.
 // Instants are nanoseconds since the queue was made.
 type meta struct {
-	at int64 // hidden until then, or visible since then
-	// order breaks ties of at with what comes through the backlog. It is twice the
-	// number of messages that had been added there when this one became visible, or
-	// the odd number of one that was there itself; 0 in a hidden message.
-	order    uint64
-	place    uint64 // breaks further ties; drawn anew whenever the message is placed
-	seq      uint64 // number of the send, odd if through the backlog; names the message; 0 in a free slot
-	sentAt   int64
-	firstAt  int64 // instant of the first receive, or never
-	size     int64
-	receives int64   // deliveries by this queue; with seq it names a delivery
+	// What most calls look at comes first, in few cache lines.
 	links    [3]link // neighbours in a list of each kind
 	group    uint32  // number of its message group, or 0
 	state    state
 	home     home // the container that holds it by visibility
 	flags    flags
-	returned uint8 // receives that do not count, because they were returned
+	returned uint8  // receives that do not count, because they were returned
+	seq      uint64 // number of the send, odd if through the backlog; names the message; 0 in a free slot
+	receives int64  // deliveries by this queue; with seq it names a delivery
+	size     int64
+	at       int64 // hidden until then, or visible since then
+	// order breaks ties of at with what comes through the backlog. It is twice the
+	// number of messages that had been added there when this one became visible, or
+	// the odd number of one that was there itself; 0 in a hidden message.
+	order   uint64
+	place   uint64 // breaks further ties; drawn anew whenever the message is placed
+	sentAt  int64
+	firstAt int64 // instant of the first receive, or never
 }
 
 // counted returns how many deliveries by this queue count.
