@@ -1,10 +1,12 @@
 package sqshttp
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,6 +19,19 @@ import (
 const polls = 1000
 
 const pollBody = `{"QueueUrl":"q","WaitTimeSeconds":20}`
+
+// inBubble returns how many goroutines the caller's bubble has when all of them wait.
+// runtime.NumGoroutine has those of the runtime and of tests that have just ended, too.
+func inBubble(t *testing.T) int {
+	t.Helper()
+	synctest.Wait()
+	stacks := make([]byte, 32<<20)
+	mark := regexp.MustCompile(`synctest bubble \d+]:`).Find(stacks[:runtime.Stack(stacks, false)])
+	require.NotEmpty(t, mark)
+	n := runtime.Stack(stacks, true)
+	require.Less(t, n, len(stacks), "all stacks are there")
+	return bytes.Count(stacks[:n], mark)
+}
 
 // A long poll in process is its caller, who waits, and nothing else. Polls end in the
 // order in which they began.
@@ -31,7 +46,7 @@ func TestManyPollsInProcess(t *testing.T) {
 			answer string
 		}
 		ends := make(chan ended, polls)
-		before := runtime.NumGoroutine() // with those of other tests that are about to end
+		before := inBubble(t)
 		for i := range polls {
 			go func() {
 				r := httptest.NewRequestWithContext(t.Context(), "POST", "http://localhost/", strings.NewReader(pollBody))
@@ -46,7 +61,7 @@ func TestManyPollsInProcess(t *testing.T) {
 			}()
 			synctest.Wait() // it has begun
 		}
-		require.LessOrEqual(t, runtime.NumGoroutine(), before+polls)
+		require.Equal(t, before+polls, inBubble(t))
 		began := time.Now()
 		for i := range polls {
 			_, err := q.Send(t.Context(), fmt.Sprint("message ", i))
@@ -58,59 +73,30 @@ func TestManyPollsInProcess(t *testing.T) {
 			require.Contains(t, end.answer, fmt.Sprintf(`"Body":"message %d"`, i))
 		}
 		require.Zero(t, time.Since(began))
-		require.LessOrEqual(t, runtime.NumGoroutine(), before)
+		require.Equal(t, before, inBubble(t))
 	})
 }
 
 // On a port each poll is two goroutines of net/http, whose handler waits in one, while
 // the other looks whether the client leaves. This package adds none.
 func TestManyPollsOnAPort(t *testing.T) {
-	s, err := New(Options{})
-	require.NoError(t, err)
-	defer s.Close()
-	q, err := s.CreateQueue("q", nil)
-	require.NoError(t, err)
-	v, err := s.Listen(ListenOptions{Address: "127.0.0.1:0"})
-	require.NoError(t, err)
-	served := make(chan error)
-	go func() { served <- v.Serve() }()
-	conns := make([]net.Conn, polls) // clients without goroutines of their own
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", strings.TrimPrefix(v.URL(), "http://"))
-		require.NoError(t, err)
-		return c
-	}
-	first := dial() // the server runs
-	defer first.Close()
-	fmt.Fprint(first, request("ListQueues", "{}"))
-	reply(t, first)
-
-	before := runtime.NumGoroutine()
-	for i := range conns {
-		conns[i] = dial()
-		defer conns[i].Close()
-		fmt.Fprint(conns[i], request("ReceiveMessage", pollBody))
-	}
-	require.Eventually(t, func() bool {
-		stats, err := q.Stats(t.Context())
-		return err == nil && stats.WaitingReceivers == polls
-	}, 15*time.Second, time.Millisecond)
-	require.LessOrEqual(t, runtime.NumGoroutine(), before+2*polls)
-	missing := map[string]bool{}
-	for i := range polls {
-		body := fmt.Sprint("message ", i)
-		missing[body] = true
-		_, err := q.Send(t.Context(), body)
-		require.NoError(t, err)
-	}
-	for _, c := range conns {
-		_, answer := reply(t, c)
-		_, rest, _ := strings.Cut(answer, `"Body":"`)
-		body, _, _ := strings.Cut(rest, `"`)
-		require.True(t, missing[body], answer)
-		delete(missing, body)
-	}
-	require.Empty(t, missing)
-	require.NoError(t, v.Close())
-	require.NoError(t, <-served)
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		q, _ := s.Queue("q")
+		before := inBubble(t)
+		conns := make([]net.Conn, polls) // clients without goroutines of their own
+		for i := range conns {
+			conns[i] = mustConnect(t, p)
+			defer conns[i].Close()
+			fmt.Fprint(conns[i], request("ReceiveMessage", pollBody))
+			synctest.Wait() // it has begun
+		}
+		require.Equal(t, before+2*polls, inBubble(t))
+		for i, c := range conns {
+			_, err := q.Send(t.Context(), fmt.Sprint("message ", i))
+			require.NoError(t, err)
+			_, answer := reply(t, c)
+			require.Contains(t, answer, fmt.Sprintf(`"Body":"message %d"`, i))
+		}
+		require.Equal(t, before+polls, inBubble(t), "an idle connection is one")
+	})
 }
