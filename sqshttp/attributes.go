@@ -52,8 +52,8 @@ const (
 	mostReceives = 1000
 )
 
-func defaults(fifo bool) settings {
-	s := settings{maxSize: mostBytes, fifo: fifo, sse: true}
+func defaults(fifo bool) *settings {
+	s := &settings{maxSize: mostBytes, fifo: fifo, sse: true}
 	for i, d := range durations {
 		s.seconds[i] = d.unlessItIsSet
 	}
@@ -87,20 +87,20 @@ func known(name string) bool {
 
 // with returns the settings with attributes changed. lookup resolves the ARN of a
 // dead-letter queue for the queue of that ARN.
-func (s settings) with(attributes map[string]string, arn string, lookup func(arn string) (*queue, bool)) (settings, error) {
+func (s settings) with(attributes map[string]string, arn string, lookup func(arn string) (*queue, bool)) (*settings, error) {
 	for _, name := range sortedKeys(attributes) { // the same error for the same call
 		if err := s.set(name, attributes[name], arn, lookup); err != nil {
-			return s, err
+			return nil, err
 		}
 	}
 	if s.kmsKey != "" && s.sse { // setting the key has switched the other off
-		return s, invalidAttributeName.because("You can use one type of server-side encryption (SSE) at one time. " +
+		return nil, invalidAttributeName.because("You can use one type of server-side encryption (SSE) at one time. " +
 			"You can either enable KMS SSE or SQS SSE.")
 	}
 	if s.throughput == "perMessageGroupId" && s.scope != "messageGroup" {
-		return s, badAttribute("FifoThroughputLimit", s.throughput)
+		return nil, badAttribute("FifoThroughputLimit", s.throughput)
 	}
-	return s, nil
+	return &s, nil
 }
 
 func badAttribute(name, value string) *Error {
@@ -230,7 +230,7 @@ func (s *settings) setRedrive(text, arn string, lookup func(string) (*queue, boo
 		return bad("Dead letter target does not exist.")
 	case target == arn:
 		return bad("Dead letter target must be another queue.")
-	case !s.kin(&dead.set):
+	case !s.kin(dead.set):
 		return bad("Dead-letter queue must be same type of queue as the source.")
 	case !dead.set.admits(arn):
 		return bad("Dead letter target does not allow this queue as a source.")

@@ -1,6 +1,7 @@
 package sqshttp
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -10,8 +11,8 @@ import (
 type call struct {
 	s      *Service
 	ctx    context.Context
+	scheme string
 	host   string // that the request is for
-	base   string // what queue URLs begin with
 	path   string // of the request: in the Query protocol it may name the queue
 	query  bool   // it came in the Query protocol
 	asJSON bool   // and wants JSON all the same
@@ -20,7 +21,7 @@ type call struct {
 
 func newCall(s *Service, r *http.Request, scheme, host string) *call {
 	return &call{
-		s: s, ctx: r.Context(), host: host, base: scheme + "://" + host, path: r.URL.Path,
+		s: s, ctx: r.Context(), scheme: scheme, host: host, path: r.URL.Path,
 		query: !isJSON(r), asJSON: acceptsJSON(r),
 	}
 }
@@ -69,8 +70,13 @@ func init() {
 	}
 }
 
+// base returns what queue URLs begin with.
+func (c *call) base() string {
+	return cmp.Or(c.s.o.BaseURL, c.scheme+"://"+c.host)
+}
+
 // url returns the URL of a queue.
-func (c *call) url(name string) string { return c.base + "/" + c.s.o.Account + "/" + name }
+func (c *call) url(name string) string { return c.base() + "/" + c.s.o.Account + "/" + name }
 
 func (c *call) urls(names []string) []string {
 	for i, name := range names {
@@ -84,21 +90,20 @@ func (c *call) urls(names []string) []string {
 func (c *call) queue(url string) (*queue, *settings, error) {
 	if url == "" && c.query {
 		if url = strings.Trim(c.path, "/"); url == "" {
-			return nil, nil, invalidAddress.because("The address %s is not valid for this endpoint.", quoted(c.base+"/"))
+			return nil, nil, invalidAddress.because("The address %s is not valid for this endpoint.", quoted(c.base()+"/"))
 		}
 	}
 	if url == "" {
 		return nil, nil, missing("QueueUrl")
 	}
-	account, name := splitURL(url)
+	owner, name := splitURL(url)
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
 	q, ok := c.s.queues[name]
-	if !ok || account != "" && account != c.s.o.Account {
+	if !ok || owner != c.s.o.Account && accounts.MatchString(owner) {
 		return nil, nil, c.noQueue()
 	}
-	set := q.set
-	return q, &set, nil
+	return q, q.set, nil
 }
 
 func (c *call) noQueue() error {
@@ -108,17 +113,14 @@ func (c *call) noQueue() error {
 	return queueDoesNotExist.because("The specified queue does not exist.")
 }
 
-// splitURL returns the account, if there is one, and the name in a queue URL.
-func splitURL(url string) (account, name string) {
+// splitURL returns the name in a queue URL, and what is before it: the account, in most.
+func splitURL(url string) (owner, name string) {
 	url, _, _ = strings.Cut(url, "?")
-	_, rest, whole := strings.Cut(url, "://")
-	if whole {
+	if _, rest, whole := strings.Cut(url, "://"); whole {
 		_, url, _ = strings.Cut(rest, "/")
 	}
-	parts := strings.Split(strings.Trim(url, "/"), "/")
-	name = parts[len(parts)-1]
-	if len(parts) > 1 && accounts.MatchString(parts[len(parts)-2]) {
-		account = parts[len(parts)-2]
-	}
-	return account, name
+	url = strings.Trim(url, "/")
+	i := strings.LastIndexByte(url, '/') + 1
+	owner = strings.TrimSuffix(url[:i], "/")
+	return owner[strings.LastIndexByte(owner, '/')+1:], url[i:]
 }

@@ -46,6 +46,7 @@ func costlyBodies() map[string]*http.Request {
 	asJSON("escaped body", "SendMessage", `{"QueueUrl":"q","MessageBody":"\n`+fill("x")+`"}`)
 	asJSON("escapes", "SendMessage", `{"QueueUrl":"q","MessageBody":"`+fill(`\u0041`)+`"}`)
 	asJSON("members", "SendMessage", `{`+fill(`"":0,`)+`"x":0}`)
+	asJSON("names alone", "SendMessage", `{`+fill(`"":`)+`0}`)
 	asJSON("entries", "SendMessageBatch", `{"QueueUrl":"q","Entries":[`+fill(`{},`)+`{}]}`)
 	asJSON("ten entries", "SendMessageBatch", `{"QueueUrl":"q","Entries":[`+
 		strings.Repeat(`{"Id":"a","MessageBody":"`+strings.Repeat("x", n/11)+`"},`, 9)+`{}]}`)

@@ -126,9 +126,6 @@ func isJSON(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
 // answer carries out a request, or says why it was refused before. An error is that of
 // its context, and means that nobody waits for an answer.
 func (c *call) answer(r *http.Request, body []byte, err error) (*answer, error) {
-	if c.s.o.BaseURL != "" {
-		c.base = c.s.o.BaseURL
-	}
 	var name string
 	var out any
 	if err == nil {

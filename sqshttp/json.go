@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +44,8 @@ const (
 // it is read, and refuses members that are there twice, of which others may take
 // another than encoding/json does. What is not JSON is found later.
 func checkJSON(text []byte) error {
-	var open []map[string]bool // of each object that is open its members, nil for a list
+	var open []int     // of each object that is open its first name in names, -1 for a list
+	var names [][]byte // of the members of objects that are open
 	values, bare := 0, 0
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -52,31 +54,37 @@ func checkJSON(text []byte) error {
 		}
 		switch c {
 		case '{':
-			open = append(open, map[string]bool{})
+			open = append(open, len(names))
 			values++
 		case '[':
-			open = append(open, nil)
+			open = append(open, -1)
 			values++
 		case '}', ']':
-			open = open[:max(len(open)-1, 0)]
+			last := len(open) - 1
+			if last < 0 {
+				continue // what comes after is not JSON
+			}
+			if first := open[last]; first >= 0 {
+				if name := twice(names[first:]); name != nil {
+					return serialization.because("The member %s is there twice.", quoted(string(name)))
+				}
+				names = names[:first]
+			}
+			open = open[:last]
 		case ',':
 			values++
 		case '"':
 			end := stringEnd(text, i)
-			if n := len(open); n > 0 && open[n-1] != nil && isKey(text[end:]) {
+			if n := len(open); n > 0 && open[n-1] >= 0 && isKey(text[end:]) {
 				if end-i > mostKey {
 					return serialization.because("The name of a member is too long.")
 				}
-				key, ok := keyOf(text[i:end])
-				if ok && open[n-1][key] {
-					return serialization.because("The member %s is there twice.", quoted(key))
-				}
-				open[n-1][key] = true
+				names = append(names, nameOf(text[i:end]))
 			}
 			i = end - 1
 		}
 		switch {
-		case len(open) > mostDepth || values > mostValues:
+		case len(open) > mostDepth || values > mostValues || len(names) > mostValues:
 			return serialization.because("The request has more than %d levels or %d values.", mostDepth, mostValues)
 		case bare > mostNumber:
 			return serialization.because("The request has a number that is too long.")
@@ -85,13 +93,28 @@ func checkJSON(text []byte) error {
 	return nil
 }
 
-// keyOf returns the name of a member, and whether it is one.
-func keyOf(quoted []byte) (key string, ok bool) {
-	if inner := quoted[1:max(len(quoted)-1, 1)]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true // what else is wrong with it is found later
+// nameOf returns the name of a member. What else is wrong with it is found later.
+func nameOf(quoted []byte) []byte {
+	inner := quoted[1:max(len(quoted)-1, 1)]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner
 	}
-	err := json.Unmarshal(quoted, &key)
-	return key, err == nil
+	var name string
+	if json.Unmarshal(quoted, &name) != nil {
+		return inner
+	}
+	return []byte(name)
+}
+
+// twice returns one of the names that is there twice, or nil. It sorts them.
+func twice(names [][]byte) []byte {
+	slices.SortFunc(names, bytes.Compare)
+	for i := 1; i < len(names); i++ {
+		if bytes.Equal(names[i-1], names[i]) {
+			return names[i]
+		}
+	}
+	return nil
 }
 
 // stringEnd returns where the string ends that begins at i.

@@ -1,11 +1,13 @@
 package sqshttp
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -295,14 +297,10 @@ func received[T []byte | string](s *Service, m *dabchick.Message[T], in *receive
 	out := receivedMessage{
 		MessageId: m.ID.String(), MD5OfBody: digest(body), Body: body, ReceiptHandle: wireHandle(m.Receipt, began),
 	}
-	wanted := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
-	for name, text := range systemAttributes(s, m) {
-		if text != "" && (slices.Contains(wanted, name) || slices.Contains(wanted, "All")) {
-			if out.Attributes == nil {
-				out.Attributes = map[string]string{}
-			}
-			out.Attributes[name] = text
-		}
+	if wanted := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames); len(wanted) > 0 {
+		all := slices.Contains(wanted, "All")
+		out.Attributes = systemAttributes(s, m)
+		maps.DeleteFunc(out.Attributes, func(name, text string) bool { return text == "" || !all && !slices.Contains(wanted, name) })
 	}
 	for name, a := range m.Attributes() {
 		if !selected(name, in.MessageAttributeNames) {
@@ -384,20 +382,25 @@ func readHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, err
 	if handle == "" {
 		return r, at, missing("ReceiptHandle")
 	}
-	invalid := receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", quoted(handle))
-	if len(handle) > mostHandle {
-		return r, at, invalid
-	}
-	raw, err := base64.StdEncoding.DecodeString(handle)
-	text, ok := strings.CutPrefix(string(raw), handleMark)
-	if err != nil || !ok || len(text) < 8 {
-		return r, at, invalid
-	}
-	if r, err = q.ParseReceipt(text[8:]); err != nil {
-		return r, at, invalid
-	}
-	if n := binary.BigEndian.Uint64([]byte(text[:8])); n > 0 {
-		at = time.Unix(0, int64(n))
+	r, at, ok := parseHandle(q, handle)
+	if !ok {
+		return r, at, receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", quoted(handle))
 	}
 	return r, at, nil
+}
+
+func parseHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, ok bool) {
+	if len(handle) > mostHandle {
+		return r, at, false
+	}
+	raw, err := base64.StdEncoding.DecodeString(handle)
+	raw, ok = bytes.CutPrefix(raw, []byte(handleMark))
+	if err != nil || !ok || len(raw) < 8 {
+		return r, at, false
+	}
+	if n := binary.BigEndian.Uint64(raw); n > 0 {
+		at = time.Unix(0, int64(n))
+	}
+	r, err = q.ParseReceipt(string(raw[8:]))
+	return r, at, err == nil
 }

@@ -166,31 +166,9 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := dabchick.ReceiveOptions{Max: 1}
-	for _, p := range []struct {
-		name        string
-		value       *int
-		least, most int
-		set         func(n int)
-	}{
-		{"MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, func(n int) { o.Max = n }},
-		{"WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, func(n int) { o.Wait = orImmediately(time.Duration(n) * time.Second) }},
-		{"VisibilityTimeout", in.VisibilityTimeout, 0, 43_200, func(n int) { o.Visibility = orImmediately(time.Duration(n) * time.Second) }},
-	} {
-		if p.value == nil {
-			continue
-		}
-		if n := *p.value; n < p.least || n > p.most {
-			return nil, invalidParameterValue.because("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.",
-				n, p.name, p.least, p.most)
-		}
-		p.set(*p.value)
-	}
-	if o.AttemptID, err = optionalID("ReceiveRequestAttemptId", in.ReceiveRequestAttemptId); err != nil {
+	o, err := in.options(set)
+	if err != nil {
 		return nil, err
-	}
-	if o.AttemptID != "" && !set.fifo {
-		return nil, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
 	}
 	wait := cmp.Or(o.Wait, time.Duration(set.seconds[waitSeconds])*time.Second)
 	var ms []receivedMessage
@@ -205,6 +183,42 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 		return nil, tooManyInFlight()
 	}
 	return receiveOutput{ms}, nil
+}
+
+// options checks a receive against the rules, and returns it as the queue takes it.
+func (in *receiveInput) options(set *settings) (o dabchick.ReceiveOptions, err error) {
+	if err := cmp.Or(
+		inRange("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10),
+		inRange("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20),
+		inRange("VisibilityTimeout", in.VisibilityTimeout, 0, 43_200),
+	); err != nil {
+		return o, err
+	}
+	o.Max = 1
+	if in.MaxNumberOfMessages != nil {
+		o.Max = *in.MaxNumberOfMessages
+	}
+	if in.WaitTimeSeconds != nil {
+		o.Wait = orImmediately(time.Duration(*in.WaitTimeSeconds) * time.Second)
+	}
+	if in.VisibilityTimeout != nil {
+		o.Visibility = orImmediately(time.Duration(*in.VisibilityTimeout) * time.Second)
+	}
+	if o.AttemptID, err = optionalID("ReceiveRequestAttemptId", in.ReceiveRequestAttemptId); err != nil {
+		return o, err
+	}
+	if o.AttemptID != "" && !set.fifo {
+		return o, badValue("ReceiveRequestAttemptId", o.AttemptID, "The request includes a parameter that is not valid for this queue type.")
+	}
+	return o, nil
+}
+
+func inRange(parameter string, n *int, least, most int) error {
+	if n == nil || *n >= least && *n <= most {
+		return nil
+	}
+	return invalidParameterValue.because("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.",
+		*n, parameter, least, most)
 }
 
 // mostHeld is how long a message may be in flight after its receive, extensions

@@ -115,7 +115,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 			return nil, nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
 		case destination == source:
 			return nil, nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
-		case !destination.set.kin(&source.set):
+		case !destination.set.kin(source.set):
 			return nil, nil, badValue("DestinationArn", in.DestinationArn, "it must be of the same type as the source.")
 		}
 		to = destination.q

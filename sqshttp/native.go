@@ -62,7 +62,7 @@ func Register[T []byte | string](s *Service, q *dabchick.Queue[T]) error {
 		return queueNameExists.because("A queue already exists with the name %s", name)
 	}
 	if o.DeadLetter != nil {
-		if err := s.setDeadLetter(&set, bodies[T]{o.DeadLetter}, o.MaxReceives); err != nil {
+		if err := s.setDeadLetter(set, bodies[T]{o.DeadLetter}, o.MaxReceives); err != nil {
 			return err
 		}
 	}
@@ -71,11 +71,11 @@ func Register[T []byte | string](s *Service, q *dabchick.Queue[T]) error {
 }
 
 // settingsOf returns the settings that a queue has already.
-func settingsOf[T []byte | string](o dabchick.Options[T]) (settings, error) {
+func settingsOf[T []byte | string](o dabchick.Options[T]) (*settings, error) {
 	set := defaults(o.FIFO)
 	_, set.bytes = any(*new(T)).([]byte)
 	if o.Driver != nil {
-		return set, &dabchick.InvalidError{Field: "Driver", Value: o.Driver, Allowed: "none"}
+		return nil, &dabchick.InvalidError{Field: "Driver", Value: o.Driver, Allowed: "none"}
 	}
 	for i, have := range [4]struct {
 		field string
@@ -92,7 +92,7 @@ func settingsOf[T []byte | string](o dabchick.Options[T]) (settings, error) {
 		}
 		least, most := durations[i].least, durations[i].most
 		if n := int(d / time.Second); d%time.Second != 0 || n < least || n > most {
-			return set, &dabchick.InvalidError{Field: have.field, Value: d, Allowed: fmt.Sprintf("whole seconds from %d to %d", least, most)}
+			return nil, &dabchick.InvalidError{Field: have.field, Value: d, Allowed: fmt.Sprintf("whole seconds from %d to %d", least, most)}
 		}
 		set.seconds[i] = int(d / time.Second)
 	}

@@ -228,8 +228,11 @@ func (s *Service) changePolicy(q *queue, change func(string) (string, error)) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text, err := change(q.set.policy)
-	if err == nil {
-		q.set.policy, q.modified = text, time.Now()
+	if err != nil {
+		return err
 	}
-	return err
+	set := *q.set
+	set.policy = text
+	q.set, q.modified = &set, time.Now()
+	return nil
 }

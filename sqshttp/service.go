@@ -76,7 +76,7 @@ type Service struct {
 type queue struct {
 	name     string
 	q        backing
-	set      settings
+	set      *settings // replaced, never changed
 	tags     map[string]string
 	created  time.Time
 	modified time.Time
@@ -231,8 +231,8 @@ func (s *Service) create(name string, attributes, tags map[string]string) (*queu
 }
 
 // add adds a queue, in a change.
-func (s *Service) add(name string, q backing, set settings, tags map[string]string) (*queue, error) {
-	if err := q.apply(&set, s.deadLetters(&set)); err != nil {
+func (s *Service) add(name string, q backing, set *settings, tags map[string]string) (*queue, error) {
+	if err := q.apply(set, s.deadLetters(set)); err != nil {
 		return nil, err
 	}
 	if s.closed {
@@ -252,10 +252,10 @@ func (s *Service) add(name string, q backing, set settings, tags map[string]stri
 // had one of that name, which was deleted. It is part of a change.
 func (s *Service) adopt(dead *queue) error {
 	for _, q := range s.queues {
-		if q.set.target != dead.name || !q.set.kin(&dead.set) {
+		if q.set.target != dead.name || !q.set.kin(dead.set) {
 			continue
 		}
-		if err := q.q.apply(&q.set, dead.q); err != nil {
+		if err := q.q.apply(q.set, dead.q); err != nil {
 			return err
 		}
 	}
@@ -271,7 +271,7 @@ func (s *Service) has(name string) bool {
 
 // deadLetters returns the queue that a redrive policy names, or nil. It needs a lock.
 func (s *Service) deadLetters(set *settings) backing {
-	if q, ok := s.queues[set.target]; ok && set.kin(&q.set) {
+	if q, ok := s.queues[set.target]; ok && set.kin(q.set) {
 		return q.q
 	}
 	return nil
@@ -317,7 +317,7 @@ func (s *Service) change(q *queue, attributes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := q.q.apply(&set, s.deadLetters(&set)); err != nil {
+	if err := q.q.apply(set, s.deadLetters(set)); err != nil {
 		return err
 	}
 	s.mu.Lock()
