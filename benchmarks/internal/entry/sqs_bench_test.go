@@ -46,13 +46,18 @@ var sqsServices = []struct {
 		url, stop, err := serveGoaws()
 		return sqs.Options{BaseEndpoint: &url}, stop, err
 	}},
-	{"loopback, own process", func() (sqs.Options, func(), error) { return ownProcess("sqshttp") }},
-	{"goaws, own process", func() (sqs.Options, func(), error) { return ownProcess("goaws") }},
+	{"loopback, own process", func() (sqs.Options, func(), error) { return ownProcess("sqshttp", false) }},
+	{"goaws, own process, no log", func() (sqs.Options, func(), error) { return ownProcess("goaws without log", false) }},
+	{"goaws, own process", func() (sqs.Options, func(), error) { return ownProcess("goaws", false) }},
+	{"goaws, own process, log read", func() (sqs.Options, func(), error) { return ownProcess("goaws", true) }},
 }
 
 const serviceVar = "BENCHMARK_SQS_SERVICE"
 
-// The test binary is also the services that have processes of their own.
+// The test binary is also the services that have processes of their own. goaws's own
+// program logs two lines for each message that is sent and deleted, as JSON, unless it is
+// told -loglevel; the log goes to standard error here, as the test reads what comes on
+// standard output.
 func TestMain(m *testing.M) {
 	var url string
 	var err error
@@ -62,11 +67,15 @@ func TestMain(m *testing.M) {
 	case "sqshttp":
 		var s *sqshttp.Service
 		if s, err = sqshttp.New(sqshttp.Options{}); err == nil {
-			url = httptest.NewServer(s).URL
+			url, err = listen(s)
 		}
 	case "goaws":
 		url, _, err = serveGoaws()
-		logrus.SetOutput(os.Stderr) // as its own program does, which nobody reads here
+		logrus.SetFormatter(&logrus.JSONFormatter{})
+		logrus.SetOutput(os.Stderr)
+	case "goaws without log":
+		url, _, err = serveGoaws()
+		logrus.SetLevel(logrus.PanicLevel)
 	}
 	if err != nil {
 		panic(err)
@@ -75,9 +84,34 @@ func TestMain(m *testing.M) {
 	io.Copy(io.Discard, os.Stdin) // until this is stopped, or who has started it has ended
 }
 
-func ownProcess(service string) (sqs.Options, func(), error) {
+func listen(s *sqshttp.Service) (url string, err error) {
+	server, err := s.Listen(sqshttp.ListenOptions{Address: "127.0.0.1:0"})
+	if err != nil {
+		return "", err
+	}
+	go server.Serve()
+	return server.URL(), nil
+}
+
+// ownProcess starts a service. Its log goes nowhere, or if it is to be read through a pipe
+// to another process, as a container's does.
+func ownProcess(service string, logRead bool) (sqs.Options, func(), error) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), serviceVar+"="+service)
+	if logRead {
+		reader := exec.Command("cat")
+		from, to, err := os.Pipe()
+		if err != nil {
+			return sqs.Options{}, nil, err
+		}
+		defer from.Close()
+		defer to.Close()
+		reader.Stdin, cmd.Stderr = from, to
+		if err := reader.Start(); err != nil {
+			return sqs.Options{}, nil, err
+		}
+		defer func() { go reader.Wait() }() // it ends with the service
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return sqs.Options{}, nil, err
