@@ -262,34 +262,38 @@ func TestFlood(t *testing.T) {
 		{fmt.Sprintf("slow %d", slow*9/10), fmt.Sprintf("polls %d", polls*9/10)}, // 20,000 descriptors in all
 		{fmt.Sprintf("bodies %d", bodies)},
 	} {
-		server := begin(t, "server")
-		url := server.line(t)
-		var attackers []*process
-		for _, role := range roles {
-			p := begin(t, role+" "+strings.TrimPrefix(url, "http://"))
-			require.Equal(t, "all there", p.line(t))
-			attackers = append(attackers, p)
-		}
-		took := honest(t, url)
-		slices.Sort(took)
-		memory, known := server.mostMemory()
-		t.Logf("%v: %d calls, median %v, p99 %v, longest %v; server's memory at most %d MiB", roles, len(took),
-			took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond), took[len(took)-1].Round(time.Microsecond), memory)
-		for i, p := range attackers {
-			said := p.end(t)
-			t.Logf("  %s: %s", roles[i], said)
-			if !strings.HasPrefix(roles[i], "bodies") { // which may be told to come again
-				require.NotContains(t, said, "503", "within the limits nobody is turned away")
-			}
-		}
-		server.end(t)
-		if *flood > 0 && len(roles) > 0 {
-			if strings.HasPrefix(roles[0], "bodies") {
-				require.True(t, !known || memory < 512, "memory")
-			} else {
-				require.Less(t, took[len(took)*99/100], 50*time.Millisecond)
-			}
-		}
+		t.Run(strings.Join(append(roles, "honest"), " "), func(t *testing.T) { flooded(t, roles) })
 	}
 	t.Logf("%s, %d cores", runtime.Version(), runtime.GOMAXPROCS(0))
+}
+
+// flooded is a server, those who flood it and an honest client.
+func flooded(t *testing.T, roles []string) {
+	server := begin(t, "server")
+	url := server.line(t)
+	var attackers []*process
+	for _, role := range roles {
+		p := begin(t, role+" "+strings.TrimPrefix(url, "http://"))
+		require.Equal(t, "all there", p.line(t))
+		attackers = append(attackers, p)
+	}
+	took := honest(t, url)
+	slices.Sort(took)
+	memory, known := server.mostMemory()
+	t.Logf("%d calls, median %v, p99 %v, longest %v; server's memory at most %d MiB", len(took), took[len(took)/2].Round(time.Microsecond),
+		took[len(took)*99/100].Round(time.Microsecond), took[len(took)-1].Round(time.Microsecond), memory)
+	for i, p := range attackers {
+		said := p.end(t)
+		t.Logf("  %s: %s", roles[i], said)
+		if !strings.HasPrefix(roles[i], "bodies") { // which may be told to come again
+			require.NotContains(t, said, "503", "within the limits nobody is turned away")
+		}
+	}
+	server.end(t)
+	if *flood > 0 && len(roles) > 0 {
+		require.Less(t, took[len(took)*99/100], 50*time.Millisecond)
+		if strings.HasPrefix(roles[0], "bodies") {
+			require.True(t, !known || memory < 512, "memory")
+		}
+	}
 }

@@ -33,7 +33,7 @@ func (s *Service) Do(r *http.Request) (*http.Response, error) {
 	var err error
 	if r.Body != nil {
 		defer r.Body.Close()
-		body, err = readBody(r, func(int) error { return nil })
+		body, err = readBody(r, func(int) (io.Reader, error) { return r.Body, nil })
 		if _, told := errors.AsType[*Error](err); err != nil && !told {
 			return nil, err
 		}
@@ -129,15 +129,15 @@ func (c *call) answer(r *http.Request, body []byte, err error) (*answer, error) 
 	var name string
 	var out any
 	if err == nil {
-		err = checkForm(r)
-	}
-	if err == nil {
-		err = c.s.authenticate(r, c.host, body)
-	}
-	if err == nil && c.query {
-		name, out, err = c.doQuery(r, body)
-	} else if err == nil {
-		name, out, err = c.doJSON(r, body)
+		var a action
+		var in any
+		err = c.port.decode(c.ctx, func() (err error) {
+			name, a, in, err = c.decode(r, body)
+			return err
+		})
+		if err == nil {
+			out, err = a.run(c, in)
+		}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil, err
@@ -183,48 +183,54 @@ func checkForm(r *http.Request) error {
 	return nil
 }
 
-func (c *call) doJSON(r *http.Request, body []byte) (name string, out any, err error) {
+// decode returns what a request asks for: an action by its name, and its input.
+func (c *call) decode(r *http.Request, body []byte) (name string, a action, in any, err error) {
+	if err := checkForm(r); err != nil {
+		return "", a, nil, err
+	}
+	if err := c.s.authenticate(r, c.host, body); err != nil {
+		return "", a, nil, err
+	}
+	if c.query {
+		return c.readQuery(r, body)
+	}
+	return c.readJSON(r, body)
+}
+
+func (c *call) readJSON(r *http.Request, body []byte) (name string, a action, in any, err error) {
 	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 	a, known := actions[name]
 	if !ok || !known || r.Method != http.MethodPost {
-		return name, nil, unknownOperation.because("The operation %s is not known.", quoted(r.Header.Get("X-Amz-Target")))
+		return name, a, nil, unknownOperation.because("The operation %s is not known.", quoted(r.Header.Get("X-Amz-Target")))
 	}
-	in := a.input()
-	if err := decodeJSON(body, in); err != nil {
-		return name, nil, err
-	}
-	out, err = a.run(c, in)
-	return name, out, err
+	in = a.input()
+	return name, a, in, decodeJSON(body, in)
 }
 
 // noAction is what a request without an action is told, in words of its own.
 var noAction = unknownOperation.because("The request has no Action.")
 
-func (c *call) doQuery(r *http.Request, body []byte) (name string, out any, err error) {
+func (c *call) readQuery(r *http.Request, body []byte) (name string, a action, in any, err error) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
 		if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t == "application/x-www-form-urlencoded" {
 			text = string(body)
 		}
 	} else if r.Method != http.MethodGet {
-		return "", nil, noAction
+		return "", a, nil, noAction
 	}
 	p, err := newParams(text)
 	if err != nil {
-		return "", nil, err
+		return "", a, nil, err
 	}
 	name = p.values.Get("Action")
 	a, ok := actions[name]
 	switch {
 	case name == "":
-		return "", nil, noAction
+		return "", a, nil, noAction
 	case !ok:
-		return "", nil, invalidAction.because("The action %s is not valid for this endpoint.", quoted(name))
+		return "", a, nil, invalidAction.because("The action %s is not valid for this endpoint.", quoted(name))
 	}
-	in := a.input()
-	if err := p.decode("", reflect.ValueOf(in).Elem()); err != nil {
-		return name, nil, err
-	}
-	out, err = a.run(c, in)
-	return name, out, err
+	in = a.input()
+	return name, a, in, p.decode("", reflect.ValueOf(in).Elem())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -13,16 +14,22 @@ const (
 	// mostBody is how large the body of a request may be: of a message of 1 MiB,
 	// escaped as JSON or a form may do.
 	mostBody = 8 << 20
-	// smallBody is what each request may hold of its body. Larger ones share
-	// mostBodies, so that many of them wait rather than fill the memory.
-	smallBody  = 16 << 10
-	mostBodies = 64 << 20
+	// smallBody is what each request may hold of its body. Larger ones need room.
+	smallBody = 16 << 10
 
-	readTime  = 30 * time.Second // for the whole body
+	readTime = 30 * time.Second // for the whole body
+	// A body that has room comes at this pace at least, as others wait for the room.
+	paceBytes = 64 << 10
+	paceTime  = 2 * time.Second
+
 	writeTime = 30 * time.Second // for the answer, beyond what a poll waits
 
 	defaultPolls = 12_288
 )
+
+// rooms are how many bodies beyond smallBody may be held at a time, by their size: 96 MiB,
+// and who sends what is too large for a message keeps out nobody else.
+var rooms = [...]struct{ bytes, bodies int }{{128 << 10, 128}, {2 << 20, 24}, {mostBody, 4}}
 
 var (
 	unavailable = kind{"ServiceUnavailable", "ServiceUnavailable", http.StatusServiceUnavailable}
@@ -35,13 +42,20 @@ var busy = unavailable.because("The service is busy. Try again in a second.")
 // limits are what all the requests over a network share. Requests in process are the
 // caller's own.
 type limits struct {
-	bodies *budget
-	polls  atomic.Int64
-	most   int64 // polls
+	rooms    [len(rooms)]chan struct{} // taken by those who hold a body of that size
+	decoders chan struct{}             // and by those of them who decode it
+	polls    atomic.Int64
+	most     int64 // polls
 }
 
 func newLimits(polls int) *limits {
-	return &limits{bodies: newBudget(mostBodies), most: int64(polls)}
+	// Decoding a large body takes a processor for as long as thousands of small requests do,
+	// which get the other ones.
+	l := &limits{decoders: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), most: int64(polls)}
+	for i, r := range rooms {
+		l.rooms[i] = make(chan struct{}, r.bodies)
+	}
+	return l
 }
 
 // A port is what a request came in by, and what of the limits it takes.
@@ -49,14 +63,16 @@ type port struct {
 	*limits
 	conn     *http.ResponseController
 	stopping context.Context // ends when polls are to end, with an answer
-	taken    int             // bytes
+	readBy   time.Time       // when the body has to be there
+	room     chan struct{}   // that a large body has taken
 }
 
 // begin limits the time of a request, where the server can: of reading its body, be it to
 // throw it away, and of what is written until that is read. A body that has been read
 // ends the first limit.
 func (p *port) begin() {
-	p.conn.SetReadDeadline(time.Now().Add(readTime))
+	p.readBy = time.Now().Add(readTime)
+	p.conn.SetReadDeadline(p.readBy)
 	p.answerWithin(readTime + writeTime)
 }
 
@@ -64,14 +80,11 @@ func (p *port) answerWithin(d time.Duration) { p.conn.SetWriteDeadline(time.Now(
 
 // read returns the body of a request.
 func (p *port) read(r *http.Request) ([]byte, error) {
-	body, err := readBody(r, func(n int) error {
-		ctx, cancel := context.WithTimeout(r.Context(), readTime)
-		defer cancel()
-		if err := p.bodies.take(ctx, n); err != nil {
-			return busy
+	body, err := readBody(r, func(bytes int) (io.Reader, error) {
+		if !p.enter(r.Context(), bytes) {
+			return nil, busy
 		}
-		p.taken = n
-		return nil
+		return &paced{r.Body, p, 0}, nil
 	})
 	switch _, told := errors.AsType[*Error](err); {
 	case told:
@@ -83,15 +96,68 @@ func (p *port) read(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// release gives back what the body took.
+// enter waits for room for a body, and says whether it has it.
+func (p *port) enter(ctx context.Context, bytes int) bool {
+	ctx, cancel := context.WithDeadline(ctx, p.readBy)
+	defer cancel()
+	size := 0
+	for rooms[size].bytes < bytes {
+		size++
+	}
+	select {
+	case p.rooms[size] <- struct{}{}:
+		p.room = p.rooms[size]
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A paced reader reads a body that has room.
+type paced struct {
+	io.Reader
+	port *port
+	left int // bytes that have to come before the deadline
+}
+
+func (s *paced) Read(b []byte) (int, error) {
+	if s.left <= 0 {
+		s.left = paceBytes
+		by := time.Now().Add(paceTime)
+		if by.After(s.port.readBy) {
+			by = s.port.readBy
+		}
+		s.port.conn.SetReadDeadline(by)
+	}
+	n, err := s.Reader.Read(b)
+	s.left -= n
+	return n, err
+}
+
+// decode runs what decodes the body, when it is the body's turn.
+func (p *port) decode(ctx context.Context, run func() error) error {
+	if p == nil || p.room == nil {
+		return run()
+	}
+	select {
+	case p.decoders <- struct{}{}:
+		defer func() { <-p.decoders }()
+		return run()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// release makes room for another body.
 func (p *port) release() {
-	p.bodies.give(p.taken)
-	p.taken = 0
+	if p.room != nil {
+		<-p.room
+	}
 }
 
 // readBody reads a body of at most mostBody, into at most twice its size. Before it takes
-// more than smallBody it asks.
-func readBody(r *http.Request, ask func(bytes int) error) ([]byte, error) {
+// more than smallBody it asks for a reader of the rest.
+func readBody(r *http.Request, ask func(bytes int) (rest io.Reader, err error)) ([]byte, error) {
 	switch {
 	case r.ContentLength > mostBody:
 		return nil, tooLarge()
@@ -106,14 +172,15 @@ func readBody(r *http.Request, ask func(bytes int) error) ([]byte, error) {
 	n, err := io.ReadFull(r.Body, body)
 	if err == nil { // there is more
 		whole = max(whole, n)
-		if err := ask(whole); err != nil {
-			return nil, err
+		rest, refused := ask(whole)
+		if refused != nil {
+			return nil, refused
 		}
 		small := body
 		body = make([]byte, whole+1)
 		copy(body, small)
 		var more int
-		more, err = io.ReadFull(r.Body, body[n:])
+		more, err = io.ReadFull(rest, body[n:])
 		n += more
 	}
 	switch {
@@ -138,7 +205,7 @@ func (c *call) poll(wait time.Duration, receive func(c *call) error) error {
 	if p == nil || wait <= 0 {
 		return receive(c)
 	}
-	if p.taken > 0 { // its names of attributes would be held for as long as it waits
+	if p.room != nil { // its names of attributes would be held for as long as it waits
 		return requestTooLarge.because("A receive that waits has at most %d bytes.", smallBody)
 	}
 	defer p.polls.Add(-1)
@@ -156,44 +223,4 @@ func (c *call) poll(wait time.Duration, receive func(c *call) error) error {
 		return nil
 	}
 	return err
-}
-
-// A budget is memory that requests share, in parts. One request takes at a time, and
-// takes all that it needs before the next one does: so none waits for another that holds
-// some and waits too.
-type budget struct {
-	turn  chan struct{}
-	parts chan struct{}
-}
-
-const partSize = 64 << 10
-
-func newBudget(bytes int) *budget {
-	return &budget{turn: make(chan struct{}, 1), parts: make(chan struct{}, bytes/partSize)}
-}
-
-func parts(bytes int) int { return (bytes + partSize - 1) / partSize }
-
-func (b *budget) take(ctx context.Context, bytes int) error {
-	select {
-	case b.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-b.turn }()
-	for i := range parts(bytes) {
-		select {
-		case b.parts <- struct{}{}:
-		case <-ctx.Done():
-			b.give(i * partSize)
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (b *budget) give(bytes int) {
-	for range parts(bytes) {
-		<-b.parts
-	}
 }

@@ -2,12 +2,12 @@ package sqshttp
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -305,58 +305,136 @@ func TestLargePollIsRefused(t *testing.T) {
 	})
 }
 
-// Bodies that are large together wait for each other; small ones do not.
-func TestLargeBodiesShareMemory(t *testing.T) {
-	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
-		large := request("ListQueues", strings.Repeat(" ", mostBody))
-		stalled := make([]net.Conn, mostBodies/mostBody)
-		for i := range stalled {
-			stalled[i] = mustConnect(t, p)
-			_, err := io.WriteString(stalled[i], large[:1<<20])
-			require.NoError(t, err)
-		}
-		waits := mustConnect(t, p)
-		sent := make(chan error)
-		go func() {
-			_, err := io.WriteString(waits, large[:1<<20])
-			sent <- err
-		}()
-		synctest.Wait()
-		select {
-		case <-sent:
-			require.Fail(t, "more was read than there is room for")
-		default:
-		}
-		c := mustConnect(t, p)
-		go io.WriteString(c, request("ListQueues", "{}"))
-		resp, _ := reply(t, c)
-		require.Equal(t, 200, resp.StatusCode, "a small request")
-		c.Close()
+// Large bodies have so much room, by their size. Who sends slowly has it for 2 s, and the
+// small ones and those of other sizes never wait for it.
+func TestLargeBodiesWaitForRoom(t *testing.T) {
+	for size, room := range rooms {
+		serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+			body := func(bytes int) string { return request("ListQueues", strings.Repeat(" ", bytes)) }
+			const some = 2 * smallBody
+			for range room.bodies {
+				c := mustConnect(t, p)
+				defer c.Close()
+				_, err := io.WriteString(c, body(room.bytes)[:some])
+				require.NoError(t, err)
+			}
+			waits := mustConnect(t, p)
+			defer waits.Close()
+			read := make(chan error)
+			go func() {
+				_, err := io.WriteString(waits, body(room.bytes)[:some])
+				read <- err
+				io.WriteString(waits, body(room.bytes)[some:])
+			}()
+			synctest.Wait()
+			select {
+			case <-read:
+				require.Fail(t, "more was read than there is room for")
+			default:
+			}
+			began := time.Now()
+			for other, r := range rooms {
+				if other != size {
+					c := mustConnect(t, p)
+					go io.WriteString(c, body(r.bytes))
+					resp, text := reply(t, c)
+					require.Equal(t, 400, resp.StatusCode, "it was read, and is not JSON: %s", text)
+					c.Close()
+				}
+			}
+			c := mustConnect(t, p)
+			go io.WriteString(c, request("ListQueues", "{}"))
+			resp, _ := reply(t, c)
+			require.Equal(t, 200, resp.StatusCode, "a small one")
+			c.Close()
+			require.Zero(t, time.Since(began))
 
-		stalled[0].Close()
-		require.NoError(t, <-sent)
-		go io.WriteString(waits, large[1<<20:])
-		resp, body := reply(t, waits)
-		require.Equal(t, 400, resp.StatusCode, "it was read, and is not JSON")
-		require.Contains(t, body, "SerializationException")
-		for _, c := range append(stalled, waits) {
+			require.NoError(t, <-read)
+			resp, text := reply(t, waits)
+			require.Equal(t, 400, resp.StatusCode, text)
+			require.Contains(t, text, "SerializationException")
+			require.Equal(t, paceTime, time.Since(began))
+			synctest.Wait()
+			for _, r := range s.limits.rooms {
+				require.Empty(t, r)
+			}
+		})
+	}
+}
+
+// A large body may take its time, as long as it keeps the pace.
+func TestLargeBodyKeepsItsPace(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		for _, every := range []time.Duration{paceTime - time.Millisecond, paceTime + time.Millisecond} {
+			c := mustConnect(t, p)
+			text := request("ListQueues", strings.Repeat(" ", 5*paceBytes))
+			go func() {
+				for len(text) > 0 {
+					n, err := io.WriteString(c, text[:min(paceBytes, len(text))])
+					if err != nil {
+						return
+					}
+					text = text[n:]
+					time.Sleep(every)
+				}
+			}()
+			resp, answered := reply(t, c)
+			want := map[bool]int{true: 400, false: 408}[every < paceTime]
+			require.Equal(t, want, resp.StatusCode, "%v: %s", every, answered)
 			c.Close()
 		}
-		synctest.Wait()
-		require.Empty(t, s.limits.bodies.parts)
 	})
 }
 
-func TestBudgetIsGivenBackByWhoGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(4 * partSize)
-		require.NoError(t, b.take(t.Context(), 3*partSize))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, b.take(ctx, 2*partSize), context.DeadlineExceeded)
-		require.NoError(t, b.take(t.Context(), partSize))
-		b.give(4 * partSize)
-		require.Empty(t, b.parts)
+func TestWhoFindsNoRoomIsToldSo(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		room := s.limits.rooms[0]
+		for range cap(room) {
+			room <- struct{}{}
+		}
+		c := mustConnect(t, p)
+		began := time.Now()
+		go io.WriteString(c, request("ListQueues", strings.Repeat(" ", smallBody+1)))
+		resp, _ := reply(t, c)
+		require.Equal(t, 503, resp.StatusCode)
+		require.Equal(t, "1", resp.Header.Get("Retry-After"))
+		require.Equal(t, readTime, time.Since(began))
+		require.Len(t, room, cap(room), "others have it")
+		c.Close()
+	})
+}
+
+// Large bodies are decoded in turn, so that a processor is left for the small ones.
+func TestLargeBodiesAreDecodedInTurn(t *testing.T) {
+	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+		busy := s.limits.decoders
+		require.LessOrEqual(t, cap(busy), max(1, runtime.GOMAXPROCS(0)/2))
+		for range cap(busy) {
+			busy <- struct{}{}
+		}
+		large := mustConnect(t, p)
+		answered := make(chan int)
+		for _, n := range []int{smallBody, smallBody + 1} { // the length of what is sent
+			body := `{"QueueUrl":"q","MessageBody":"x"}`
+			go io.WriteString(large, request("SendMessage", body+strings.Repeat(" ", n-len(body))))
+			go func() {
+				resp, _ := reply(t, large)
+				answered <- resp.StatusCode
+			}()
+			if n == smallBody {
+				require.Equal(t, 200, <-answered)
+			}
+		}
+		time.Sleep(time.Second)
+		select {
+		case <-answered:
+			require.Fail(t, "it was not its turn")
+		default:
+		}
+		<-busy
+		require.Equal(t, 200, <-answered)
+		require.Len(t, busy, cap(busy)-1, "it has made room")
+		large.Close()
 	})
 }
 
