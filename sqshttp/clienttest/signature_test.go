@@ -2,6 +2,7 @@ package clienttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -143,8 +145,12 @@ func altered(r *rand.Rand, q signable) (signable, string) {
 		return string(b)
 	}
 	names := slices.Sorted(maps.Keys(q.header))
-	name := names[r.IntN(len(names))]
-	switch what := r.IntN(9); {
+	name := ""
+	what := r.IntN(5)
+	if len(names) > 0 { // as there are, unless it is presigned
+		name, what = names[r.IntN(len(names))], r.IntN(9)
+	}
+	switch {
 	case what == 0:
 		q.method = flip(q.method)
 		return q, "method"
@@ -160,6 +166,8 @@ func altered(r *rand.Rand, q signable) (signable, string) {
 	case what == 4 && len(q.body) > 0:
 		q.body = []byte(flip(string(q.body)))
 		return q, "body"
+	case what < 5: // and there is no such part
+		return q, ""
 	case what == 5:
 		q.header.Del(name)
 		return q, "no " + name
@@ -174,7 +182,8 @@ func altered(r *rand.Rand, q signable) (signable, string) {
 	}
 }
 
-// same says whether two requests say the same: %4a and %4A, or two spaces and one.
+// same says whether two requests say the same: %4a and %4A, two spaces and one, or a path
+// with // in it.
 func same(a, b signable) bool {
 	ra, _ := a.request()
 	rb, _ := b.request()
@@ -189,8 +198,18 @@ func same(a, b signable) bool {
 		}
 		return h
 	}
-	return erra == nil && errb == nil && a.method == b.method && a.host == b.host && ra.URL.EscapedPath() == rb.URL.EscapedPath() &&
+	return erra == nil && errb == nil && a.method == b.method && a.host == b.host && clean(ra) == clean(rb) &&
 		reflect.DeepEqual(va, vb) && bytes.Equal(a.body, b.body) && reflect.DeepEqual(words(a.header), words(b.header))
+}
+
+// clean returns the path of a request as it is signed.
+func clean(r *http.Request) string {
+	came := cmp.Or(r.URL.RawPath, r.URL.EscapedPath())
+	cleaned := path.Clean(came)
+	if strings.HasSuffix(came, "/") {
+		cleaned = strings.TrimSuffix(cleaned, "/") + "/"
+	}
+	return cleaned
 }
 
 func sign(t *testing.T, r *http.Request, body []byte, at time.Time) {
@@ -210,86 +229,117 @@ func status(t *testing.T, s *sqshttp.Service, r *http.Request) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// What the Go SDK's signer signs is accepted, and with a bit or a signed header changed it
-// is refused. The long form is
-//
-//	go test ./sqshttp/clienttest -run TestSignaturesOfRandomRequests -v -args -signatures 100000
-func TestSignaturesOfRandomRequests(t *testing.T) {
-	s := newSigned(t)
-	seed := rand.Uint64()
-	r := rand.New(rand.NewPCG(seed, 0))
-	accepted, refused, kinds := 0, 0, map[string]int{}
-	for accepted < *requests {
-		q := random(r)
-		req, ok := q.request()
-		require.True(t, ok, "seed %d: %+v", seed, q)
-		sign(t, req, q.body, time.Now())
-		code, text := status(t, s, req)
-		if code != 200 && !strings.Contains(text, "not valid for this endpoint") { // ListQueues on a path
-			t.Fatalf("seed %d: %+v: %s", seed, q, text)
-		}
-		accepted++
-		for tries := 0; refused < 10*accepted; tries++ {
-			bad, what := altered(r, q)
-			req, ok := bad.request()
-			if !ok || same(q, bad) {
-				continue
-			}
-			code, text := status(t, s, req)
-			kind := ""
-			for _, k := range []string{"SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "RequestExpired"} {
-				if strings.Contains(text, k) {
-					kind = k
-				}
-			}
-			if code != 403 && code != 400 || kind == "" {
-				t.Fatalf("seed %d: %s: %d %s\n%+v\n%+v", seed, what, code, text, q, bad)
-			}
-			kinds[kind]++
-			refused++
-		}
-	}
-	t.Logf("seed %d: %d accepted, %d altered and refused: %v", seed, accepted, refused, kinds)
+// A judge holds signed requests, and ten alterations of each, against a service.
+type judge struct {
+	s     *sqshttp.Service
+	r     *rand.Rand
+	n     int
+	kinds map[string]int
 }
 
-// What botocore signs is accepted: it signs paths with dots and slashes as AWS does, and
-// presigns.
+func newJudge(t *testing.T) *judge {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return &judge{newSigned(t), rand.New(rand.NewPCG(seed, 0)), 0, map[string]int{}}
+}
+
+func (j *judge) check(t *testing.T, q signable) {
+	t.Helper()
+	req, ok := q.request()
+	require.True(t, ok, "%+v", q)
+	code, text := status(t, j.s, req)
+	if code != 200 && !strings.Contains(text, "not valid for this endpoint") { // ListQueues on a path
+		t.Fatalf("%+v: %s", q, text)
+	}
+	j.n++
+	for refused := 0; refused < 10; {
+		bad, what := altered(j.r, q)
+		req, ok := bad.request()
+		if !ok || same(q, bad) {
+			continue
+		}
+		code, text := status(t, j.s, req)
+		kind := ""
+		for _, k := range []string{"SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "RequestExpired"} {
+			if strings.Contains(text, k) {
+				kind = k
+			}
+		}
+		if code != 403 && code != 400 || kind == "" {
+			t.Fatalf("%s: %d %s\n%+v\n%+v", what, code, text, q, bad)
+		}
+		j.kinds[kind]++
+		refused++
+	}
+}
+
+// What the Go SDK's signer signs is accepted, and with a bit or a signed header changed it
+// is refused. The long form, of this and of the other signers, is
+//
+//	go test ./sqshttp/clienttest -run TestSignaturesOf -v -timeout 1h -args -signatures 100000
+func TestSignaturesOfRandomRequests(t *testing.T) {
+	j := newJudge(t)
+	for range *requests {
+		q := random(j.r)
+		req, ok := q.request()
+		require.True(t, ok, "%+v", q)
+		sign(t, req, q.body, time.Now())
+		j.check(t, q)
+	}
+	t.Logf("%d accepted, altered and refused: %v", j.n, j.kinds)
+}
+
+// What botocore signs is accepted, and altered it is refused: it signs paths with dots and
+// slashes as AWS does, and presigns.
 func TestSignaturesOfBotocore(t *testing.T) {
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import botocore").Run() != nil {
 		t.Skip("no botocore here: on Debian, apt-get install python3-botocore")
 	}
-	s := newSigned(t)
-	cmd := exec.CommandContext(t.Context(), python, "signatures.py", fmt.Sprint(*requests), fmt.Sprint(rand.Uint32()))
+	checkSigner(t, python, "signatures.py")
+}
+
+// So is what the JavaScript SDK's signer signs.
+func TestSignaturesOfJavaScript(t *testing.T) {
+	if _, err := os.Stat("js/node_modules/@smithy/signature-v4"); err != nil {
+		t.Skip("its packages are not installed: npm install --prefix sqshttp/clienttest/js")
+	}
+	checkSigner(t, "node", "js/signatures.mjs")
+}
+
+// checkSigner judges what a program has signed, which prints it as lines of JSON.
+func checkSigner(t *testing.T, program, script string) {
+	t.Helper()
+	j := newJudge(t)
+	cmd := exec.CommandContext(t.Context(), program, script, fmt.Sprint(*requests), fmt.Sprint(rand.Uint32()))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Log(cmd.Args)
-	lines, n := json.NewDecoder(out), 0
-	for {
-		var q struct {
+	for lines := json.NewDecoder(out); ; {
+		var p struct {
 			Method, URL, Body string
 			Header            map[string]string
 		}
-		if err := lines.Decode(&q); err == io.EOF {
+		if err := lines.Decode(&p); err == io.EOF {
 			break
 		} else {
 			require.NoError(t, err)
 		}
-		r, err := http.NewRequest(q.Method, q.URL, strings.NewReader(q.Body))
-		require.NoError(t, err)
-		for name, value := range q.Header {
-			r.Header.Set(name, value)
+		rest := strings.TrimPrefix(p.URL, "http://")
+		q := signable{method: p.Method, header: http.Header{}, body: []byte(p.Body)}
+		rest, q.query, _ = strings.Cut(rest, "?")
+		i := strings.Index(rest, "/")
+		q.host, q.path = rest[:i], rest[i:]
+		for name, value := range p.Header {
+			q.header.Set(name, value)
 		}
-		code, text := status(t, s, r)
-		if code != 200 && !strings.Contains(text, "not valid for this endpoint") {
-			t.Fatalf("%+v: %s", q, text)
-		}
-		n++
+		j.check(t, q)
 	}
 	require.NoError(t, cmd.Wait())
-	require.Equal(t, *requests, n)
+	require.Equal(t, *requests, j.n)
+	t.Logf("%d accepted, altered and refused: %v", j.n, j.kinds)
 }
 
 func TestPresignedRequestsHaveTheirTime(t *testing.T) {
