@@ -56,7 +56,7 @@ func (s *Service) authenticate(r *http.Request, host string, body []byte) error 
 		return requestExpired.because("The request was signed for another time, or has expired.")
 	}
 	if r.Header.Get("X-Amz-Security-Token") != "" || r.URL.Query().Get("X-Amz-Security-Token") != "" {
-		return invalidToken.because("The security token included in the request is invalid.")
+		return invalidToken.because("The security token included in the request is invalid. This service has keys without one.")
 	}
 	secret, known := s.o.Keys[g.key]
 	want := g.sign(secret, g.canonical(r, host, body))

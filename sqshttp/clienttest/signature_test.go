@@ -74,6 +74,24 @@ func TestSignedClient(t *testing.T) {
 	refused(t, with(func(o *sqs.Options) { o.Credentials = aws.AnonymousCredentials{} }), "MissingAuthenticationToken")
 }
 
+// Without keys nobody looks at credentials, be they temporary ones with a session token,
+// as those of single sign-on are.
+func TestAnyCredentialsDoWithoutKeys(t *testing.T) {
+	s := newService(t)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	temporary := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret", SessionToken: "token", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+	})
+	for name, o := range map[string]sqs.Options{"in process": {HTTPClient: s}, "loopback": {BaseEndpoint: &server.URL}} {
+		o.Region, o.Credentials = "us-east-1", temporary
+		c := sqs.New(o)
+		url := create(t, c, strings.ReplaceAll(name, " ", "-"))
+		send(t, c, url, "x")
+		require.Len(t, receive(t, c, &sqs.ReceiveMessageInput{QueueUrl: url}), 1, name)
+	}
+}
+
 var requests = flag.Int("signatures", 2000, "how many random requests are signed, and ten times as many altered")
 
 // A signable is a request before it is sent.
