@@ -72,9 +72,9 @@ func (c *core[T]) check() error {
 		}
 	}
 	// Every message is in one place by visibility.
-	homes := map[uint32]home{}
+	homes := newHomes(&c.slab)
 	if err := c.slab.checkList(&c.ready, func(slot uint32, m *meta) error {
-		homes[slot] = inReady
+		homes.put(slot, inReady)
 		if m.state != visible {
 			return fmt.Errorf("state %d in ready", m.state)
 		}
@@ -96,11 +96,13 @@ func (c *core[T]) check() error {
 	}
 	var counts [states]int
 	var bytes int64
-	for slot, m := range live {
-		home, ok := homes[slot]
-		if !ok && m.state == moving {
-			home = nowhere
-		} else if !ok {
+	placed := 0
+	for _, slot := range live {
+		m, home := c.slab.at(slot), nowhere
+		if homes.has(slot) {
+			placed++
+			home = homes.of[slot] - 1
+		} else if m.state != moving {
 			return fmt.Errorf("slot %d is in no container", slot)
 		}
 		if m.home != home {
@@ -125,16 +127,16 @@ func (c *core[T]) check() error {
 			return fmt.Errorf("slot %d expires before the bound", slot)
 		}
 	}
-	if len(homes) > len(live) {
-		return fmt.Errorf("%d placed messages of %d", len(homes), len(live))
+	if homes.found != placed {
+		return fmt.Errorf("%d placed messages, of which %d are live", homes.found, placed)
 	}
 	if counts != c.counts || bytes != c.bytes {
 		return fmt.Errorf("counts %v and %d bytes, but there are %v and %d", c.counts, c.bytes, counts, bytes)
 	}
-	return c.checkArrivals(live)
+	return c.checkArrivals(len(live))
 }
 
-func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
+func (c *core[T]) checkArrivals(live int) error {
 	n := 0
 	err := c.slab.checkList(&c.arrivals, func(slot uint32, m *meta) error {
 		if n++; m.is(moved) && !c.fifo {
@@ -167,22 +169,40 @@ func (c *core[T]) checkArrivals(live map[uint32]*meta) error {
 	if err != nil {
 		return fmt.Errorf("transfers: %w", err)
 	}
-	if n+transfers != len(live) || transfers != c.bySent.Len() {
-		return fmt.Errorf("%d arrivals, %d transfers, %d by send, %d messages", n, transfers, c.bySent.Len(), len(live))
+	if n+transfers != live || transfers != c.bySent.Len() {
+		return fmt.Errorf("%d arrivals, %d transfers, %d by send, %d messages", n, transfers, c.bySent.Len(), live)
 	}
 	return nil
+}
+
+// homes says by slot in which container a message was found. Programs check after
+// each step, so this and what follows do without maps.
+type homes struct {
+	of    []home // plus one
+	found int    // messages
+}
+
+func newHomes(s *slab) *homes { return &homes{of: make([]home, len(s.chunks)<<chunkBits)} }
+
+func (h *homes) has(slot uint32) bool { return h.of[slot] != 0 }
+
+func (h *homes) put(slot uint32, in home) {
+	if !h.has(slot) {
+		h.found++
+	}
+	h.of[slot] = in + 1
 }
 
 func before(a, b *meta) bool { return a.before(b) }
 
 // check proves that every message of the index is in one container, in order.
-func (x *index) check(homes map[uint32]home) error {
+func (x *index) check(homes *homes) error {
 	for i := range x.runs {
 		if err := x.slab.checkList(&x.runs[i], func(slot uint32, m *meta) error {
-			if _, ok := homes[slot]; ok {
+			if homes.has(slot) {
 				return fmt.Errorf("slot %d twice", slot)
 			}
-			homes[slot] = home(i)
+			homes.put(slot, home(i))
 			return x.checkBound(slot, m)
 		}, before); err != nil {
 			return fmt.Errorf("run %d: %w", i, err)
@@ -191,14 +211,14 @@ func (x *index) check(homes map[uint32]home) error {
 	var err error
 	x.rest.Ascend(btree.ItemIteratorG[key](func(k key) bool {
 		m := x.slab.at(k.slot)
-		if _, ok := homes[k.slot]; ok {
+		if homes.has(k.slot) {
 			err = fmt.Errorf("slot %d twice", k.slot)
 		} else if m.at != k.at || m.place != k.place || m.seq == 0 {
 			err = fmt.Errorf("the tree has slot %d at %d/%d, which is at %d/%d", k.slot, k.at, k.place, m.at, m.place)
 		} else {
 			err = x.checkBound(k.slot, m)
 		}
-		homes[k.slot] = inRest
+		homes.put(k.slot, inRest)
 		return err == nil
 	}))
 	return err
@@ -211,10 +231,9 @@ func (x *index) checkBound(slot uint32, m *meta) error {
 	return nil
 }
 
-// check proves the chains of the slab, and returns what is in it.
-func (s *slab) check() (live map[uint32]*meta, err error) {
-	live = map[uint32]*meta{}
-	open := map[uint32]bool{}
+// check proves the chains of the slab, and returns the slots that are in use.
+func (s *slab) check() (live []uint32, err error) {
+	open := make([]bool, len(s.chunks))
 	var prev uint32
 	for n := s.open; n != 0; n = s.chunks[n-1].next {
 		if open[n-1] || s.chunks[n-1].prev != prev {
@@ -229,27 +248,25 @@ func (s *slab) check() (live map[uint32]*meta, err error) {
 			absent++
 			continue
 		}
-		used := map[uint32]bool{}
-		for i := range c.fresh {
-			used[i] = true
-		}
-		if n == 0 {
-			delete(used, 0)
-		}
+		var unused [chunkSize]bool
+		unused[0] = n == 0
 		for slot := c.free; slot != 0; slot = s.at(slot).links[placed].next {
 			i := slot % chunkSize
-			if int(slot>>chunkBits) != n || !used[i] || c.meta[i].seq != 0 {
+			if int(slot>>chunkBits) != n || i >= c.fresh || unused[i] || c.meta[i].seq != 0 {
 				return nil, fmt.Errorf("slot %d is wrongly free", slot)
 			}
-			delete(used, i)
+			unused[i] = true
 		}
-		for i := range used {
-			live[uint32(n)<<chunkBits|i] = &c.meta[i]
+		others := len(live)
+		for i := range c.fresh {
+			if !unused[i] {
+				live = append(live, uint32(n)<<chunkBits|i)
+			}
 		}
-		if len(used) != int(c.live) {
-			return nil, fmt.Errorf("chunk %d counts %d, has %d", n, c.live, len(used))
+		if used := len(live) - others; used != int(c.live) {
+			return nil, fmt.Errorf("chunk %d counts %d, has %d", n, c.live, used)
 		}
-		if room := c.free != 0 || c.fresh < chunkSize; room != open[uint32(n)] {
+		if room := c.free != 0 || c.fresh < chunkSize; room != open[n] {
 			return nil, fmt.Errorf("chunk %d has room: %v", n, room)
 		}
 		if c.live == 0 {
@@ -290,10 +307,10 @@ func (s *slab) checkList(l *list, each func(uint32, *meta) error, less func(a, b
 
 // checkGroups proves that each message with a group is in the line of that
 // group, and that what may be delivered is where it is delivered from.
-func (c *core[T]) checkGroups(homes map[uint32]home) error {
+func (c *core[T]) checkGroups(homes *homes) error {
 	s := &c.groups
 	heads := 0
-	members := map[uint32]int{}
+	members := make([]int, s.fresh)
 	for n := uint32(1); n < s.fresh; n++ {
 		g := s.at(n)
 		if g.name == "" {
@@ -313,7 +330,7 @@ func (c *core[T]) checkGroups(homes map[uint32]home) error {
 			first := g.line.head == slot
 			switch {
 			case c.fifo && m.home == heldBack:
-				homes[slot] = heldBack
+				homes.put(slot, heldBack)
 				if first || m.state != visible {
 					return fmt.Errorf("slot %d is held back, in state %d, first %v", slot, m.state, first)
 				}
@@ -329,7 +346,7 @@ func (c *core[T]) checkGroups(homes map[uint32]home) error {
 			return fmt.Errorf("%q counts %v and has %v", g.name, g.counts, counts)
 		}
 		if err := c.slab.checkList(&g.shown, func(slot uint32, m *meta) error {
-			homes[slot] = inGroup
+			homes.put(slot, inGroup)
 			if m.state != visible || m.group != n || c.fifo {
 				return fmt.Errorf("slot %d of group %d is shown in state %d", slot, m.group, m.state)
 			}

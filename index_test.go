@@ -48,9 +48,9 @@ func TestIndexAgainstASortedSlice(t *testing.T) {
 		}
 		require.Equal(t, first, x.first())
 		if n%50 == 0 {
-			homes := map[uint32]home{}
+			homes := newHomes(&s)
 			require.NoError(t, x.check(homes))
-			require.Len(t, homes, len(want))
+			require.Equal(t, len(want), homes.found)
 			some := min(len(want), r.IntN(50))
 			slots := []uint32{}
 			for _, k := range want[:some] {

@@ -325,7 +325,7 @@ func answers(t *testing.T, seed uint64, meanwhile func()) (seen []string) {
 			meanwhile()
 			require.NoError(t, p.step())
 		}
-		seen = p.trace
+		seen = p.lines()
 		for _, q := range p.queues {
 			ms, err := q.Peek(t.Context(), 1000)
 			require.NoError(t, err)

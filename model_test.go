@@ -81,11 +81,12 @@ func (m *model) place(x *modelMessage, at time.Duration) {
 
 // expire drops what is past its retention.
 func (m *model) expire() {
-	for _, x := range slices.Clone(m.messages) {
-		if m.o.Retention != dabchick.Forever && m.now() > x.sentAt+m.o.Retention {
-			m.totals.Expired++
-			m.remove(x)
-		}
+	late := func(x *modelMessage) bool {
+		return m.o.Retention != dabchick.Forever && m.now() > x.sentAt+m.o.Retention
+	}
+	for i := slices.IndexFunc(m.messages, late); i >= 0; i = slices.IndexFunc(m.messages, late) {
+		m.totals.Expired++
+		m.remove(m.messages[i])
 	}
 }
 

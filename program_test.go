@@ -120,7 +120,15 @@ type program struct {
 	deliveries []delivery
 	body       int
 	events     [2]map[dabchick.EventKind]uint64
-	trace      []string
+	at         time.Duration // since it began
+	trace      []line
+}
+
+// A line of a trace is formatted when somebody reads it.
+type line struct {
+	at     time.Duration
+	format string
+	args   []any
 }
 
 // The kinds of queues.
@@ -165,14 +173,23 @@ func newProgram(t *testing.T, kind int, draw func(int) int) *program {
 	return p
 }
 
-func (p *program) now() time.Duration { return time.Since(p.began) }
+// now is only changed by sleep: a program has one goroutine in its bubble.
+func (p *program) now() time.Duration { return p.at }
 
 func (p *program) say(format string, args ...any) {
-	p.trace = append(p.trace, fmt.Sprintf("%12v  ", p.now())+fmt.Sprintf(format, args...))
+	p.trace = append(p.trace, line{p.now(), format, args})
+}
+
+func (p *program) lines() (lines []string) {
+	for _, l := range p.trace {
+		lines = append(lines, fmt.Sprintf("%12v  ", l.at)+fmt.Sprintf(l.format, l.args...))
+	}
+	return lines
 }
 
 func (p *program) tail() string {
-	return strings.Join(p.trace[max(0, len(p.trace)-60):], "\n")
+	p.trace = p.trace[max(0, len(p.trace)-60):]
+	return strings.Join(p.lines(), "\n")
 }
 
 func (p *program) pick(ds ...time.Duration) time.Duration { return ds[p.draw(len(ds))] }
@@ -460,6 +477,7 @@ func (p *program) sleep() {
 	}
 	p.say("sleep %v", d)
 	time.Sleep(d)
+	p.at = time.Since(p.began)
 }
 
 func (p *program) redrive(i int) error {
@@ -522,11 +540,15 @@ func (p *program) setOptions(i int) {
 	m.setOptions(q.Options())
 }
 
-func bodies(ms []dabchick.Message[int]) (b []int) {
+// bodies are messages that are printed as no more than those.
+type bodies []dabchick.Message[int]
+
+func (ms bodies) String() string {
+	var b []int
 	for _, m := range ms {
 		b = append(b, m.Body)
 	}
-	return b
+	return fmt.Sprint(b)
 }
 
 // compare holds all that can be seen of the queues against the models, and
@@ -623,12 +645,15 @@ func (p *program) compareEvents(i int, t *dabchick.Totals) error {
 	if p.events[i] == nil {
 		return nil
 	}
-	for kind, want := range map[dabchick.EventKind]uint64{
-		dabchick.Sent: t.Sent, dabchick.Arrived: t.Arrived, dabchick.Received: t.Received, dabchick.Deleted: t.Deleted,
-		dabchick.Expired: t.Expired, dabchick.Deduplicated: t.Duplicates, dabchick.DeadLettered: t.DeadLettered, dabchick.Redriven: t.Redriven,
+	for _, of := range [...]struct {
+		kind dabchick.EventKind
+		want uint64
+	}{
+		{dabchick.Sent, t.Sent}, {dabchick.Arrived, t.Arrived}, {dabchick.Received, t.Received}, {dabchick.Deleted, t.Deleted},
+		{dabchick.Expired, t.Expired}, {dabchick.Deduplicated, t.Duplicates}, {dabchick.DeadLettered, t.DeadLettered}, {dabchick.Redriven, t.Redriven},
 	} {
-		if got := p.events[i][kind]; got != want {
-			return fmt.Errorf("queue %d: %d events %v instead of %d", i, got, kind, want)
+		if got := p.events[i][of.kind]; got != of.want {
+			return fmt.Errorf("queue %d: %d events %v instead of %d", i, got, of.kind, of.want)
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func TestQueuesAreIsolated(t *testing.T) {
 					}
 				}
 			}
-			trace = p.trace
+			trace = p.lines()
 		})
 		return trace
 	}
