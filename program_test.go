@@ -421,6 +421,9 @@ func (p *program) settle() error {
 
 // settleMany deletes or changes several deliveries in one call.
 func (p *program) settleMany(i int) error {
+	if len(p.deliveries) == 0 {
+		return nil
+	}
 	ctx := context.Background()
 	q, m := p.queues[i], p.models[i]
 	remove := p.draw(2) == 0
@@ -430,9 +433,6 @@ func (p *program) settleMany(i int) error {
 	var receipts []dabchick.Receipt
 	var want []error
 	for range 2 + p.draw(4) {
-		if len(p.deliveries) == 0 {
-			return nil
-		}
 		d := p.deliveries[p.draw(len(p.deliveries))]
 		receipts = append(receipts, d.m.Receipt)
 		switch {
