@@ -140,11 +140,11 @@ var (
 
 // test runs tests with a change switched on, or none if that is 0, and returns nil
 // if they are green. The error has what they printed.
-func (b *bench) test(ctx context.Context, t binary, number int, args ...string) error {
+func (b *bench) test(ctx context.Context, t binary, limit time.Duration, number int, args ...string) error {
 	if t.dir == b.root {
 		args = append([]string{programOps}, args...) // which args may override
 	}
-	limited, cancel := context.WithTimeout(ctx, b.limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, err := output(limited, t.dir, []string{selected + "=" + strconv.Itoa(number)}, t.path, args...)
 	switch {

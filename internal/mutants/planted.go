@@ -76,7 +76,7 @@ func (b *bench) tryBugs(ctx context.Context, pkg string, bugs []*bug, report fun
 	if err != nil {
 		return err
 	}
-	if err := b.test(ctx, tests, 0, "-test.run", "^("+strings.Join(checks, "|")+")$"); err != nil {
+	if err := b.test(ctx, tests, b.limit, 0, "-test.run", "^("+strings.Join(checks, "|")+")$"); err != nil {
 		return fmt.Errorf("the checks of %s are not green without a bug: %w", pkg, err)
 	}
 	b.each(ctx, len(changed), func(i int) {
@@ -95,7 +95,7 @@ func (b *bench) check(ctx context.Context, tests binary, number int, checks []st
 		began := time.Now()
 		var err error
 		for try := 0; try < 3 && err == nil; try++ { // some checks draw at random
-			err = b.test(ctx, tests, number, "-test.run", "^"+check+"$", "-test.failfast")
+			err = b.test(ctx, tests, b.limit, number, "-test.run", "^"+check+"$", "-test.failfast")
 		}
 		took = max(took, time.Since(began))
 		switch {

@@ -24,10 +24,23 @@ var stages = [][]string{
 	{"-test.failfast", "-test.skip=^(TestSteadyStateAllocatesNothing|TestDependencies|TestDocumentsNameWhatExists)$"},
 }
 
-// outlives runs the stages on a change, and returns nil if they are all green.
-func (b *bench) outlives(ctx context.Context, tests binary, number int) error {
+// limits runs the stages without a change, and returns how long each may take with
+// one: ten times as long, so that what runs for ever does not for much of an hour.
+func (b *bench) limits(ctx context.Context, tests binary) (limits []time.Duration, err error) {
 	for _, args := range stages {
-		if err := b.test(ctx, tests, number, args...); err != nil {
+		began := time.Now()
+		if err := b.test(ctx, tests, b.limit, 0, args...); err != nil {
+			return nil, fmt.Errorf("the tests are not green without a mutant: %w", err)
+		}
+		limits = append(limits, min(b.limit, 10*time.Since(began)))
+	}
+	return limits, nil
+}
+
+// outlives runs the stages on a change, and returns nil if they are all green.
+func (b *bench) outlives(ctx context.Context, tests binary, limits []time.Duration, number int) error {
+	for i, args := range stages {
+		if err := b.test(ctx, tests, limits[i], number, args...); err != nil {
 			return err
 		}
 	}
@@ -61,8 +74,9 @@ func tryRandom(ctx context.Context, out io.Writer, b *bench, files []string, n i
 	if err != nil {
 		return err
 	}
-	if err := b.outlives(ctx, tests, 0); err != nil {
-		return fmt.Errorf("the tests are not green without a mutant: %w", err)
+	limits, err := b.limits(ctx, tests)
+	if err != nil {
+		return err
 	}
 	var numbers []int
 	for i := range all {
@@ -81,7 +95,7 @@ func tryRandom(ctx context.Context, out io.Writer, b *bench, files []string, n i
 	b.each(ctx, len(numbers), func(i int) {
 		m := &all[numbers[i]-1]
 		began := time.Now()
-		err := b.outlives(ctx, tests, numbers[i])
+		err := b.outlives(ctx, tests, limits, numbers[i])
 		mu.Lock()
 		defer mu.Unlock()
 		v := "killed"
