@@ -289,6 +289,25 @@ func TestDelayChangeOnFIFOIsRetroactive(t *testing.T) {
 	})
 }
 
+// What is left of a new delay may be a nanosecond, or nothing.
+func TestDelayChangeOnFIFOIsExact(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := newFIFO(t, dabchick.Options[string]{Delay: 10 * time.Second})
+		sendTo(t, q, "a1")
+		time.Sleep(time.Second)
+		sendTo(t, q, "b1")
+		o := q.Options()
+		o.Delay = time.Second + ns
+		require.NoError(t, q.SetOptions(o))
+		gets(t, q, "")
+		time.Sleep(ns)
+		gets(t, q, "a1")
+		o.Delay = ns
+		require.NoError(t, q.SetOptions(o))
+		gets(t, q, "b1")
+	})
+}
+
 // A dead-lettered message frees its group, and keeps it.
 func TestDeadLetterOfFIFOUnblocksItsGroup(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {

@@ -241,3 +241,56 @@ func TestRedriveKeepsATraceHeaderAlone(t *testing.T) {
 		require.Equal(t, "Root=1", m.TraceHeader())
 	})
 }
+
+// A message that a purge took while its move was refused is told of once, as purged.
+func TestEventOfARefusedMoveThatAPurgeOvertook(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		purged := 0
+		q := mustQueue(t, Options[string]{OnEvent: func(e Event[string]) {
+			if e.Kind == Purged {
+				purged += e.Count
+			}
+		}})
+		full := mustQueue(t, Options[string]{MaxMessages: 1})
+		for _, to := range []*Queue[string]{q, full} {
+			_, err := to.Send(ctx, "x")
+			require.NoError(t, err)
+		}
+		cancelled, cancel := context.WithCancel(ctx)
+		done := make(chan error)
+		go func() {
+			_, err := q.Redrive(cancelled, RedriveOptions[string]{To: full})
+			done <- err
+		}()
+		synctest.Wait() // it waits for room
+		_, err := q.Purge(ctx)
+		require.NoError(t, err)
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		require.Equal(t, 1, purged)
+		s, err := q.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, uint64(1), s.Purged)
+	})
+}
+
+// A redrive ends with what was visible when it began, and with its queue.
+func TestRedriveEndsWithWhatThereWas(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, to := mustQueue(t, Options[int]{}), mustQueue(t, Options[int]{})
+		_, err := q.SendBatch(ctx, []Outgoing[int]{{Body: 1}, {Body: 2}})
+		require.NoError(t, err)
+		n, err := q.Redrive(ctx, RedriveOptions[int]{To: to, Max: 10, Progress: func(moved, total int) {
+			require.Equal(t, 2, total)
+			_, err := q.Send(ctx, 2+moved)
+			require.NoError(t, err)
+		}})
+		require.NoError(t, err)
+		require.Equal(t, 2, n, "two more came meanwhile")
+		n, err = q.Redrive(ctx, RedriveOptions[int]{To: to, Progress: func(int, int) { require.NoError(t, q.Close()) }})
+		require.ErrorIs(t, err, ErrClosed)
+		require.Equal(t, 1, n)
+		require.True(t, q.mu.TryLock(), "the lock is free")
+		q.mu.Unlock()
+	})
+}
