@@ -274,7 +274,7 @@ func TestEventOfARefusedMoveThatAPurgeOvertook(t *testing.T) {
 	})
 }
 
-// A redrive ends with what was visible when it began, and with its queue.
+// A redrive ends with what was visible when it began, with its context, and with its queue.
 func TestRedriveEndsWithWhatThereWas(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context) {
 		q, to := mustQueue(t, Options[int]{}), mustQueue(t, Options[int]{})
@@ -287,6 +287,12 @@ func TestRedriveEndsWithWhatThereWas(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		require.Equal(t, 2, n, "two more came meanwhile")
+		ended, cancel := context.WithCancel(ctx)
+		n, err = q.Redrive(ended, RedriveOptions[int]{To: to, Max: 2, Progress: func(int, int) { cancel() }})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, 1, n)
+		_, err = q.Send(ctx, 5)
+		require.NoError(t, err)
 		n, err = q.Redrive(ctx, RedriveOptions[int]{To: to, Progress: func(int, int) { require.NoError(t, q.Close()) }})
 		require.ErrorIs(t, err, ErrClosed)
 		require.Equal(t, 1, n)
