@@ -115,6 +115,12 @@ func TestBackendCodecErrors(t *testing.T) {
 		require.NoError(t, err, "there is something else")
 		require.Len(t, ms, 1)
 		require.Equal(t, 8, ms[0].Body)
+		require.NoError(t, ms[0].Release(ctx))
+		into := make([]Message[int], 1)
+		n, err := numbers.ReceiveInto(ctx, into, ReceiveOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, 8, into[0].Body, "what a backend gave is in the slice, too")
 	})
 }
 
