@@ -90,7 +90,7 @@ func (p *port) read(r *http.Request) ([]byte, error) {
 	case told:
 		return nil, err
 	case err != nil:
-		return nil, timedOut.because("The body of the request did not come within %v.", readTime)
+		return nil, timedOut.because("The body of the request did not come in time.")
 	}
 	p.answerWithin(writeTime)
 	return body, nil
