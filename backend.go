@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unique"
 
 	"github.com/dabchickmq/dabchick/driver"
 )
@@ -182,7 +183,7 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 		ID:       d.ID,
 		Body:     body,
 		Receives: d.Receives,
-		Receipt:  Receipt{issuer: &q.issuer, handle: d.Handle},
+		Receipt:  Receipt{issuer: &q.issuer, handle: unique.Make(d.Handle)},
 		State:    InFlight,
 		queue:    q,
 		sentAt:   q.instant(d.SentAt),
@@ -278,7 +279,7 @@ func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error)
 }
 
 func (b *backend[T]) delete(ctx context.Context, r Receipt) error {
-	errs, err := b.driver.Delete(ctx, []string{r.handle})
+	errs, err := b.driver.Delete(ctx, []string{r.handle.Value()})
 	if err == nil && len(errs) != 1 {
 		err = answersError(len(errs), 1, "receipts")
 	}
@@ -303,7 +304,7 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 			failed = failed.add(i, ErrReceiptInvalid)
 			continue
 		}
-		handles = append(handles, r.handle)
+		handles = append(handles, r.handle.Value())
 		index = append(index, i)
 	}
 	errs, err := b.settleHandles(ctx, op, handles, max(d, 0))

@@ -1,7 +1,9 @@
 package dabchick
 
+import "unique"
+
 // Nth returns which delivery of its message a receipt names, returned ones too.
 func (r Receipt) Nth() int { return int(r.nth) }
 
 // SetHandle gives a delivery the receipt handle of a backend.
-func (m *Message[T]) SetHandle(handle string) { m.Receipt.handle = handle }
+func (m *Message[T]) SetHandle(handle string) { m.Receipt.handle = unique.Make(handle) }

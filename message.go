@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unique"
 
 	"github.com/dabchickmq/dabchick/driver"
 )
@@ -44,7 +45,6 @@ type Message[T any] struct {
 	queue                   *Queue[T]
 	more                    *details[T]
 	group                   string
-	number                  uint64 // in a FIFO queue of the built-in engine
 	sentAt, firstAt, comeAt int64
 }
 
@@ -144,13 +144,15 @@ func (m Message[T]) DedupID() string {
 // 20 digits; later messages have larger ones, in the order of texts too. A dead
 // letter has a number of its dead-letter queue.
 func (m Message[T]) SequenceNumber() string {
-	switch {
-	case m.number > 0:
-		return fmt.Sprintf("%020d", m.number)
-	case m.more != nil:
+	switch q := m.queue; {
+	case m.more != nil && m.more.sequence != "":
 		return m.more.sequence
+	case q == nil || !q.core.fifo || q.backend != nil:
+		return ""
+	case m.more != nil && m.more.origin != nil:
+		return fmt.Sprintf("%020d", m.more.number)
 	}
-	return ""
+	return fmt.Sprintf("%020d", numberIn(m.ID))
 }
 
 // TraceHeader returns the AWS X-Ray trace header that came with the message, or
@@ -245,11 +247,17 @@ func (m Message[T]) DeadLetter(ctx context.Context, reason string) error {
 // comparable: equal receipts name the same delivery. Only the queue that gave
 // it out accepts it, and it outlives neither the queue nor the process.
 type Receipt struct {
+	// Four fields in 32 bytes: what is larger in either way the compiler keeps in
+	// memory and copies in pieces other than it was written in, which stalls.
 	issuer *issuer
 	seq    uint64 // the message
-	nth    uint32 // which delivery of it
-	slot   uint32 // where the message lies
-	handle string // instead of the above, when the messages lie in a backend
+	delivery
+	handle unique.Handle[string] // instead of the two above, when the messages lie in a backend
+}
+
+type delivery struct {
+	nth  uint32 // which one of the message
+	slot uint32 // where the message lies
 }
 
 // An issuer is what binds receipts to one queue.
@@ -281,7 +289,7 @@ func (r Receipt) String() string {
 		return ""
 	}
 	if r.issuer.opaque {
-		return r.handle
+		return r.handle.Value()
 	}
 	var b [receiptBody + sha256.Size]byte
 	binary.BigEndian.PutUint64(b[0:], r.seq)
@@ -301,7 +309,7 @@ func (i *issuer) sum(body []byte) []byte {
 
 func (i *issuer) parse(s string) (Receipt, bool) {
 	if i.opaque {
-		return Receipt{issuer: i, handle: s}, s != ""
+		return Receipt{issuer: i, handle: unique.Make(s)}, s != ""
 	}
 	var b [receiptBody + receiptMAC]byte
 	if len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
@@ -317,10 +325,9 @@ func (i *issuer) parse(s string) (Receipt, bool) {
 	}
 	i.block.Decrypt(body[:receiptBody], body[:receiptBody])
 	return Receipt{
-		issuer: i,
-		seq:    binary.BigEndian.Uint64(body[0:]),
-		nth:    binary.BigEndian.Uint32(body[8:]),
-		slot:   binary.BigEndian.Uint32(body[12:]),
+		issuer:   i,
+		seq:      binary.BigEndian.Uint64(body[0:]),
+		delivery: delivery{nth: binary.BigEndian.Uint32(body[8:]), slot: binary.BigEndian.Uint32(body[12:])},
 	}, true
 }
 
@@ -394,17 +401,14 @@ func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 	q.setID(&dst.ID, slot, m)
 	dst.Body = e.body
 	dst.Receives = int(q.receives(slot, m))
-	r := &dst.Receipt // a literal that is copied stalls
-	r.issuer, r.seq, r.nth, r.slot, r.handle = &q.issuer, m.seq, uint32(m.receives), slot, ""
+	r := &dst.Receipt
+	r.issuer, r.seq, r.nth, r.slot, r.handle = &q.issuer, m.seq, uint32(m.receives), slot, unique.Handle[string]{}
 	dst.State = InFlight
 	dst.queue = q
 	dst.more = e.more
-	dst.group, dst.number = "", 0
+	dst.group = ""
 	if m.group != 0 {
 		dst.group = q.core.groupName(m)
-	}
-	if q.core.fifo {
-		dst.number = m.seq
 	}
 	dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, m.firstAt, m.at
 }
@@ -424,6 +428,9 @@ func (q *Queue[T]) putID(id *ID, number uint64) {
 	binary.BigEndian.PutUint64(id[:8], q.idBase)
 	binary.BigEndian.PutUint64(id[8:], number|1<<63) // the variant bits of a UUID
 }
+
+// numberIn returns the number that putID has put in.
+func numberIn(id ID) uint64 { return binary.BigEndian.Uint64(id[8:]) &^ (1 << 63) }
 
 // receives counts all deliveries of a message, those by other queues too.
 func (q *Queue[T]) receives(slot uint32, m *meta) int64 {

@@ -90,6 +90,7 @@ type details[T any] struct {
 	from      *Queue[T] // where Redrive takes it back to; nil if unknown
 	earlier   int64     // receives in the queues that it came through
 	arrivedAt int64
+	number    uint64 // in its dead-letter queue, if that is FIFO
 }
 
 type state uint8
@@ -188,6 +189,7 @@ func (c *core[T]) transfer(now int64, body T, more *details[T], group string, si
 	m.firstAt = firstAt
 	m.flags |= moved
 	if c.fifo {
+		more.number = m.seq
 		c.arrivals.append(&c.slab, slot, m)
 	} else {
 		c.transfers.append(&c.slab, slot, m)
