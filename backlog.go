@@ -15,17 +15,16 @@ import "sync/atomic"
 // while the backlog is shut: when somebody waits, or the queue has bounds or a hook
 // to heed. The core knows the order between the two; see meta.order.
 type backlog[T any] struct {
-	mu lock
+	added tally // how many there ever were; they are numbered from 0
 
-	// Guarded by mu. To change open takes the queue's lock as well.
+	// Guarded by added. To change open takes the queue's lock as well.
 	open  atomic.Bool // what is read without mu is a hint
 	page  *page[T]    // to add to
 	shelf *shelf[T]   // where that page is
 	at    int64       // when the last message was sent
 	bytes int64       // sum of the sizes of all that were ever added
 
-	added      atomic.Uint64 // how many there ever were; they are numbered from 0
-	begun      *shelf[T]     // the first since the last clear
+	begun      *shelf[T] // the first since the last clear
 	spare      atomic.Pointer[page[T]]
 	spareShelf atomic.Pointer[shelf[T]]
 
@@ -66,8 +65,7 @@ type shelf[T any] struct {
 }
 
 // add puts a message at the end, and returns its number. It needs mu.
-func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) uint64 {
-	n := b.added.Load()
+func (b *backlog[T]) add(n uint64, at int64, body T, more *details[T], size int64) {
 	p := b.page
 	if p == nil || n%pageSize == 0 {
 		p = b.turn(n)
@@ -79,8 +77,6 @@ func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) uint64 
 		p.detail(n, more)
 	}
 	b.bytes += size
-	b.added.Store(n + 1)
-	return n
 }
 
 // detail adds what most messages do not have.
@@ -118,7 +114,7 @@ func (b *backlog[T]) turn(n uint64) *page[T] {
 // peek returns the first message, or nil. It needs the queue's lock.
 func (b *backlog[T]) peek(now int64) *mail[T] {
 	if b.taken == b.seen {
-		b.seen = b.added.Load()
+		b.seen = b.added.count()
 		if b.taken == b.seen {
 			b.emptyAt = now
 			return nil
@@ -168,23 +164,22 @@ func (b *backlog[T]) take(m *mail[T]) (more *details[T]) {
 }
 
 // len returns how many messages there are. It needs the queue's lock.
-func (b *backlog[T]) len() int { return int(b.added.Load() - b.taken) }
+func (b *backlog[T]) len() int { return int(b.added.count() - b.taken) }
 
 // sums returns how many messages were ever added, how many are there, and their
 // sizes. It needs the queue's lock.
 func (b *backlog[T]) sums() (added uint64, n int, bytes int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	added = b.added.Load()
+	added = b.added.lock()
+	defer b.added.unlock(added)
 	return added, int(added - b.taken), b.bytes - b.weighed
 }
 
 // clear drops all messages, and returns how many. It needs the queue's lock.
 func (b *backlog[T]) clear() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.len()
-	b.taken = b.added.Load()
+	added := b.added.lock()
+	defer b.added.unlock(added)
+	n := int(added - b.taken)
+	b.taken = added
 	b.seen = b.taken
 	b.weighed = b.bytes
 	b.page, b.shelf, b.begun, b.first, b.front = nil, nil, nil, nil, nil
@@ -201,14 +196,17 @@ func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
 	}
 	size := q.size(body, more)
 	reading := q.clock()
-	b.mu.Lock()
+	n, ok := b.added.tryLock()
+	if !ok {
+		n = b.added.wait()
+	}
 	if !b.open.Load() {
-		b.mu.Unlock()
+		b.added.unlock(n)
 		return false
 	}
-	n := b.add(reading, body, more, size)
-	b.mu.Unlock()
-	q.putID(id, numberOf(n))
+	b.add(n, reading, body, more, size)
+	q.putID(id, numberOf(n)) // what is read just after it was written in halves stalls
+	b.added.unlock(n + 1)
 	return true
 }
 
@@ -228,24 +226,28 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 	}
 	ids := make([]ID, len(batch))
 	reading := q.clock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	n := b.added.lock()
 	if !b.open.Load() {
+		b.added.unlock(n)
 		return nil, false
 	}
 	for i := range batch {
-		q.putID(&ids[i], numberOf(b.add(reading, batch[i].Body, nil, sizes[i])))
+		b.add(n, reading, batch[i].Body, nil, sizes[i])
+		q.putID(&ids[i], numberOf(n))
+		n++
 	}
+	b.added.unlock(n)
 	return ids, true
 }
 
-// shutBacklog sends senders to the queue's lock, until leave finds that nobody
-// waits. It needs the lock.
+// shutBacklog sends senders to the queue's lock and other calls on their general ways,
+// until leave has done what there is to do and finds that nobody waits. It needs the
+// lock.
 func (q *Queue[T]) shutBacklog() {
 	if !q.shut {
-		q.backlog.mu.Lock()
+		n := q.backlog.added.lock()
 		q.backlog.open.Store(false)
-		q.backlog.mu.Unlock()
+		q.backlog.added.unlock(n)
 		q.shut = true
 	}
 }
@@ -258,9 +260,9 @@ func (q *Queue[T]) openBacklog() {
 	}
 	q.shut = false
 	if q.mayOpen() {
-		q.backlog.mu.Lock()
+		n := q.backlog.added.lock()
 		q.backlog.open.Store(true)
-		q.backlog.mu.Unlock()
+		q.backlog.added.unlock(n)
 	}
 }
 

@@ -278,7 +278,7 @@ func (c *core[T]) lift(slot uint32, m *meta) {
 
 // show makes a lifted message visible from now, behind all that are visible.
 func (c *core[T]) show(now int64, slot uint32, m *meta) {
-	m.at, m.order, m.place = now, 2*c.backlog.added.Load(), c.draw()
+	m.at, m.order, m.place = now, 2*c.backlog.added.count(), c.draw()
 	c.set(now, m, visible)
 	if c.hidden.due(now) != 0 && !c.isHeldBack(slot, m) {
 		c.hidden.push(runArrival, slot, m)

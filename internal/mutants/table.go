@@ -69,7 +69,7 @@ var planted = []bug{
 		"m.returned++", "m.receives--",
 		"TestReturnedReceiptIsUsedUp"},
 	{"purge lets numbers begin anew", "I4", "backlog.go",
-		"b.taken = b.added.Load()", "b.added.Store(0)\n\tb.taken = 0",
+		"defer b.added.unlock(added)\n\tn := int(added - b.taken)\n\tb.taken = added", "defer b.added.unlock(0)\n\tn := int(added - b.taken)\n\tb.taken = 0",
 		"TestI4ReceiptsFromBeforeAPurge"},
 	{"forged receipts are taken", "I4", "message.go",
 		"if !hmac.Equal(", "if len(b) == 0 && !hmac.Equal(",
