@@ -244,6 +244,7 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 // until leave has done what there is to do and finds that nobody waits. It needs the
 // lock.
 func (q *Queue[T]) shutBacklog() {
+	q.calm = false
 	if !q.shut {
 		n := q.backlog.added.lock()
 		q.backlog.open.Store(false)
@@ -259,6 +260,7 @@ func (q *Queue[T]) openBacklog() {
 		return
 	}
 	q.shut = false
+	q.calm = q.opts.OnEvent == nil && q.opts.MaxInFlight == 0 && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
 	if q.mayOpen() {
 		n := q.backlog.added.lock()
 		q.backlog.open.Store(true)

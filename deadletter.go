@@ -92,6 +92,7 @@ func (q *Queue[T]) buried(more *details[T], id ID, sentAt, now time.Time, receiv
 // the dead-letter queue by leave. It needs the lock.
 func (q *Queue[T]) moveOut(now int64, slot uint32, m *meta) {
 	why := limitReason(q.opts.MaxReceives, q.name)
+	q.shutBacklog()
 	q.moves = append(q.moves, q.newMove(now, slot, m, q.opts.DeadLetter, why))
 }
 

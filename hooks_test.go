@@ -94,6 +94,21 @@ func TestEventsTellTheLifeOfAMessage(t *testing.T) {
 	})
 }
 
+func TestHookThatComesLaterIsToldOfWhatWasThere(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var r recorder
+		q := mustNew(t, dabchick.Options[string]{})
+		send(t, q, "a", "b")
+		a := take(t, q)
+		o := q.Options()
+		o.OnEvent = r.hook
+		require.NoError(t, q.SetOptions(o))
+		require.NoError(t, a.Delete(ctx))
+		require.NoError(t, take(t, q).Delete(ctx))
+		require.Equal(t, []string{"deleted a/1", "received b/1", "deleted b/1"}, r.told())
+	})
+}
+
 func TestEventsCarryTimeAndNoReceipt(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		var q *dabchick.Queue[string]

@@ -198,7 +198,7 @@ func (m Message[T]) Delete(ctx context.Context) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid
 	}
-	return m.queue.settleOne(ctx, opDelete, &m.Receipt, 0)
+	return m.queue.deleteOne(ctx, &m.Receipt)
 }
 
 // Extend hides the message for d from now, whatever was left before. d may be

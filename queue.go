@@ -49,6 +49,7 @@ type Queue[T any] struct {
 	alarm     alarm
 	paused    bool
 	closed    bool
+	calm      bool // there is nothing to heed but visibility, so that quick.go will do
 	shut      bool // the backlog is, until leave finds that it need not be
 	totals    Totals
 	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
@@ -92,10 +93,11 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	q.shut = true
 	q.apply()
 	q.openBacklog()
-	q.alarm = alarm{ring: q.ring, at: never}
 	if o.Driver != nil {
 		q.backend = newBackend(q, &o)
 	}
+	q.alarm = alarm{ring: q.ring, at: never}
+	q.openBacklog()
 	return q, nil
 }
 
@@ -297,6 +299,7 @@ func (q *Queue[T]) setPaused(paused bool, kind EventKind) {
 	now := q.enter(q.clock())
 	defer q.leave(now)
 	if q.paused != paused {
+		q.shutBacklog()
 		q.paused = paused
 		q.note(now, kind, 0, nil)
 	}

@@ -28,6 +28,23 @@ func TestMessagesComeInOrderOfArrival(t *testing.T) {
 	})
 }
 
+// A message that comes up is behind those that were sent meanwhile, and before those
+// that are sent later.
+func TestWhatComesUpHasItsTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ context.Context) {
+		q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Minute})
+		send(t, q, "a")
+		take(t, q)
+		time.Sleep(time.Second)
+		send(t, q, "b", "c")
+		time.Sleep(time.Minute)
+		send(t, q, "d")
+		for _, body := range []string{"b", "c", "a", "d"} {
+			require.Equal(t, body, take(t, q).Body)
+		}
+	})
+}
+
 func TestVisibilityTimeoutHidesAMessageUntilItsDeadline(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q := mustNew(t, dabchick.Options[string]{})
@@ -159,6 +176,30 @@ func TestRetentionTakesMessagesInEveryState(t *testing.T) {
 		require.ErrorIs(t, m.Extend(ctx, time.Minute), dabchick.ErrMessageGone)
 		time.Sleep(2 * time.Hour)
 		takeNone(t, q)
+	})
+}
+
+// Whether it waits there, or has come up again.
+func TestReceivePassesByWhatHasExpired(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{Retention: time.Minute, VisibilityTimeout: time.Second})
+		send(t, q, "received before", "never received")
+		take(t, q)
+		time.Sleep(time.Minute)
+		send(t, q, "new")
+		time.Sleep(ns)
+		m, err := q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "new", m.Body)
+		time.Sleep(time.Second)
+		m, err = q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "new", m.Body)
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err = q.Receive(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 

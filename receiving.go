@@ -30,7 +30,16 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 		return m, err
 	}
 	for {
-		now := q.enter(q.clock())
+		reading := q.clock()
+		if !q.mu.TryLock() {
+			q.mu.wait()
+		}
+		now := q.core.advance(reading)
+		if q.quick(now, &m, 0) {
+			q.mu.Unlock()
+			return m, nil
+		}
+		now = q.timed(now)
 		switch _, err := q.takeNext(now, &m, 0); err {
 		case nil:
 			q.leave(now)
@@ -65,6 +74,10 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 	}
 	for {
 		now := q.enter(q.clock())
+		if q.quick(now, &m, 0) {
+			q.leave(now)
+			return m, true
+		}
 		_, err := q.takeNext(now, &m, 0)
 		if err == errWait {
 			q.totals.EmptyReceives++

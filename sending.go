@@ -140,6 +140,7 @@ func (q *Queue[T]) store(ctx context.Context, s *sending[T]) {
 func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
 	w := q.newWaiter()
 	w.sending = s
+	q.shutBacklog()
 	q.senders.join(w)
 	q.leave(now)
 	select {

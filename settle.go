@@ -22,6 +22,9 @@ import (
 // look at ctx (work that was done should not be done again because a program
 // ends), and works on a closed queue too.
 func (q *Queue[T]) Delete(ctx context.Context, receipts ...Receipt) error {
+	if len(receipts) == 1 {
+		return q.deleteOne(ctx, &receipts[0])
+	}
 	return q.settle(ctx, opDelete, receipts, 0)
 }
 
@@ -91,10 +94,33 @@ func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, 
 	var failed *BatchError
 	now := q.enterTo(op)
 	for i := range receipts {
+		if op == opDelete && q.quickDelete(&receipts[i]) {
+			continue
+		}
 		failed = failed.add(i, q.settleLocked(now, op, &receipts[i], d))
 	}
 	q.leave(now)
 	return q.failBatch(op.String(), failed)
+}
+
+func (q *Queue[T]) deleteOne(ctx context.Context, r *Receipt) error {
+	if q.backend != nil {
+		return q.backend.settleOne(ctx, opDelete, *r, 0)
+	}
+	if !q.mu.TryLock() {
+		q.mu.wait()
+	}
+	if q.quickDelete(r) {
+		q.mu.Unlock()
+		return nil
+	}
+	now := q.untimed()
+	err := q.settleLocked(now, opDelete, r, 0)
+	q.leave(now)
+	if err != nil {
+		err = q.fail("delete", err)
+	}
+	return err
 }
 
 func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d time.Duration) error {
@@ -104,7 +130,7 @@ func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d tim
 	if q.backend != nil {
 		return q.backend.settleOne(ctx, op, *r, d)
 	}
-	now := q.enterTo(op)
+	now := q.enter(q.clock())
 	err := q.settleLocked(now, op, r, d)
 	q.leave(now)
 	if err != nil {
@@ -118,7 +144,8 @@ func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d tim
 // retention.
 func (q *Queue[T]) enterTo(op settling) (now int64) {
 	if op == opDelete {
-		return q.enterUntimed()
+		q.mu.Lock()
+		return q.untimed()
 	}
 	return q.enter(q.clock())
 }

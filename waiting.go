@@ -98,7 +98,11 @@ var (
 // the time to go by, which is later if another call has come first.
 func (q *Queue[T]) enter(reading int64) (now int64) {
 	q.mu.Lock()
-	now = q.core.advance(reading)
+	return q.timed(q.core.advance(reading))
+}
+
+// timed brings the queue up to now. It needs the lock.
+func (q *Queue[T]) timed(now int64) int64 {
 	if now > q.core.expiry || q.prompt() {
 		now = q.catchUp(now)
 	}
@@ -114,15 +118,15 @@ func (q *Queue[T]) heed(now int64) int64 {
 	if q.core.grouped {
 		return now
 	}
+	q.shutBacklog()
 	now = q.core.advance(q.clock())
 	q.core.heedGroups()
 	return q.catchUp(now)
 }
 
-// enterUntimed is enter for a call whose result does not depend on time. It
-// reads the clock only if somebody waits for the result or listens.
-func (q *Queue[T]) enterUntimed() (now int64) {
-	q.mu.Lock()
+// untimed is timed for a call whose result does not depend on time. It reads the
+// clock only if somebody waits for the result or listens.
+func (q *Queue[T]) untimed() (now int64) {
 	if q.receivers.n+q.senders.n > 0 || q.prompt() {
 		q.core.advance(q.clock())
 		return q.catchUp(q.core.now)
@@ -182,22 +186,14 @@ func (q *Queue[T]) noteUp(now int64, slot uint32, was state) {
 // leave serves those who wait, unlocks, and then does what must not be done
 // under the lock: it carries dead letters over and tells events.
 func (q *Queue[T]) leave(now int64) {
-	if q.receivers.n+q.senders.n+len(q.moves)+len(q.events) == 0 && q.alarm.at == never && !q.shut {
-		q.mu.Unlock()
-		return
-	}
-	if q.receivers.n+q.senders.n > 0 || q.alarm.at != never {
+	if q.shut {
 		q.serve(now)
-	}
-	for len(q.moves) > 0 {
-		moves := q.moves
-		q.moves = nil
-		now = q.carry(moves)
-		if q.receivers.n+q.senders.n > 0 {
+		for len(q.moves) > 0 {
+			moves := q.moves
+			q.moves = nil
+			now = q.carry(moves)
 			q.serve(now)
 		}
-	}
-	if q.shut {
 		q.openBacklog()
 	}
 	if len(q.events) > 0 {
@@ -339,6 +335,9 @@ func (q *Queue[T]) takeFrom(now int64, got []Message[T], was *[]seen, most int, 
 			got = append(got, Message[T]{})
 		}
 		m := &got[len(got)-1]
+		if was == nil && q.quick(now, m, d) {
+			continue
+		}
 		s, err := q.take(now, m, d, last, prev)
 		if err != nil {
 			got = got[:len(got)-1]
