@@ -54,7 +54,9 @@ const (
 // A page is a stretch of a backlog.
 type page[T any] struct {
 	mail [pageSize]mail[T]
-	more *[pageSize]*details[T] // nil as long as no message here had any
+	// nil as long as no message here had any. A sender may set it while the core reads it
+	// for a message before.
+	more atomic.Pointer[[pageSize]*details[T]]
 }
 
 // A shelf is a stretch of pages. It is there for the garbage collector, which would
@@ -81,10 +83,12 @@ func (b *backlog[T]) add(n uint64, at int64, body T, more *details[T], size int6
 
 // detail adds what most messages do not have.
 func (p *page[T]) detail(n uint64, more *details[T]) {
-	if p.more == nil {
-		p.more = new([pageSize]*details[T])
+	all := p.more.Load()
+	if all == nil {
+		all = new([pageSize]*details[T])
+		p.more.Store(all)
 	}
-	p.more[n%pageSize] = more
+	all[n%pageSize] = more
 }
 
 // turn begins the page of message n. It needs mu.
@@ -149,9 +153,9 @@ func (b *backlog[T]) nextPage() {
 // needs the queue's lock.
 func (b *backlog[T]) take(m *mail[T]) (more *details[T]) {
 	p := b.first
-	if p.more != nil {
-		more = p.more[b.taken%pageSize]
-		p.more[b.taken%pageSize] = nil
+	if all := p.more.Load(); all != nil {
+		more = all[b.taken%pageSize]
+		all[b.taken%pageSize] = nil
 	}
 	b.weighed += m.size
 	*m = mail[T]{}
@@ -244,7 +248,7 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 // until leave has done what there is to do and finds that nobody waits. It needs the
 // lock.
 func (q *Queue[T]) shutBacklog() {
-	q.calm = false
+	q.calm, q.orderOnly = false, false
 	if !q.shut {
 		n := q.backlog.added.lock()
 		q.backlog.open.Store(false)
@@ -261,6 +265,7 @@ func (q *Queue[T]) openBacklog() {
 	}
 	q.shut = false
 	q.calm = q.opts.OnEvent == nil && q.opts.MaxInFlight == 0 && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
+	q.orderOnly = q.heedsOrderOnly()
 	if q.mayOpen() {
 		n := q.backlog.added.lock()
 		q.backlog.open.Store(true)

@@ -316,10 +316,10 @@ func (c *core[T]) checkGroups(homes *homes) error {
 		if g.name == "" {
 			continue
 		}
-		if s.byName[g.name] != n {
-			return fmt.Errorf("%q is number %d and %d", g.name, n, s.byName[g.name])
+		if found := s.lookup(g.name); found != n {
+			return fmt.Errorf("%q is number %d and %d", g.name, n, found)
 		}
-		var counts [states]int
+		var counts [states]uint32
 		err := c.slab.checkList(&g.line, func(slot uint32, m *meta) error {
 			members[n]++
 			counts[m.state]++
@@ -345,9 +345,13 @@ func (c *core[T]) checkGroups(homes *homes) error {
 		if counts != g.counts {
 			return fmt.Errorf("%q counts %v and has %v", g.name, g.counts, counts)
 		}
-		if err := c.slab.checkList(&g.shown, func(slot uint32, m *meta) error {
+		if c.fifo {
+			continue
+		}
+		t := s.tenant(n)
+		if err := c.slab.checkList(&t.shown, func(slot uint32, m *meta) error {
 			homes.put(slot, inGroup)
-			if m.state != visible || m.group != n || c.fifo {
+			if m.state != visible || m.group != n {
 				return fmt.Errorf("slot %d of group %d is shown in state %d", slot, m.group, m.state)
 			}
 			return nil
@@ -355,7 +359,7 @@ func (c *core[T]) checkGroups(homes *homes) error {
 			return fmt.Errorf("%q, visible: %w", g.name, err)
 		}
 		var head key
-		if slot := g.shown.head; slot != 0 && !c.full(g) {
+		if slot := t.shown.head; slot != 0 && !c.full(n) {
 			heads++
 			m := c.slab.at(slot)
 			head = m.key(n)
@@ -363,17 +367,17 @@ func (c *core[T]) checkGroups(homes *homes) error {
 				return fmt.Errorf("%q is not among the heads", g.name)
 			}
 		}
-		if g.listed != head {
-			return fmt.Errorf("%q is listed as %v, and is %v", g.name, g.listed, head)
+		if t.listed != head {
+			return fmt.Errorf("%q is listed as %v, and is %v", g.name, t.listed, head)
 		}
 	}
 	if heads != c.heads.Len() {
 		return fmt.Errorf("%d heads of %d groups", c.heads.Len(), heads)
 	}
 	var prev uint32
-	for n := s.idle.head; n != 0; n = s.at(n).next {
-		if g := s.at(n); g.prev != prev || members[n] > 0 {
-			return fmt.Errorf("%q with %d messages is idle, behind %d", g.name, members[n], g.prev)
+	for n := s.idle.head; n != 0; n = s.tenant(n).next {
+		if t := s.tenant(n); t.prev != prev || members[n] > 0 {
+			return fmt.Errorf("%q with %d messages is idle, behind %d", s.at(n).name, members[n], t.prev)
 		}
 		prev = n
 	}

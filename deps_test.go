@@ -27,11 +27,11 @@ func TestDependencies(t *testing.T) {
 // The core takes time as an argument. It knows no locks, reads no clock, and
 // starts nothing.
 func TestCoreIsPure(t *testing.T) {
-	for _, name := range []string{"visibility.go", "intake.go", "retention.go", "index.go", "slab.go", "group.go", "fifo.go", "fair.go", "memory.go"} {
+	for _, name := range []string{"visibility.go", "intake.go", "retention.go", "index.go", "slab.go", "group.go", "directory.go", "fifo.go", "fair.go", "memory.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		require.NoError(t, err)
 		for _, i := range file.Imports {
-			require.Contains(t, []string{`"math"`, `"slices"`, `"time"`, `"github.com/google/btree"`}, i.Path.Value, name)
+			require.Contains(t, []string{`"hash/maphash"`, `"math"`, `"slices"`, `"time"`, `"github.com/google/btree"`}, i.Path.Value, name)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {

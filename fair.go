@@ -98,16 +98,17 @@ const negligible = 7.77e-10
 func (c *core[T]) measure(at int64, m *meta) {
 	c.use.pass(at, c.counts[inFlight], c.fair.Window)
 	if m.group != 0 {
-		g := c.groups.at(m.group)
-		g.use.pass(at, g.counts[inFlight], c.fair.Window)
+		n := int(c.groups.at(m.group).counts[inFlight])
+		c.groups.tenant(m.group).use.pass(at, n, c.fair.Window)
 	}
 }
 
 // noisy says whether a group takes more than its share now.
-func (c *core[T]) noisy(now int64, g *group) bool {
+func (c *core[T]) noisy(now int64, number uint32) bool {
 	f := &c.fair
-	n := g.counts[inFlight]
-	if g.counts[visible] == 0 || now >= after(g.sentAt, f.QuietAfter) {
+	g, t := c.groups.at(number), c.groups.tenant(number)
+	n := int(g.counts[inFlight])
+	if g.counts[visible] == 0 || now >= after(t.sentAt, f.QuietAfter) {
 		return false
 	}
 	if n >= f.MinInFlight && float64(n) > f.InFlightShare*float64(c.counts[inFlight]) {
@@ -117,8 +118,8 @@ func (c *core[T]) noisy(now int64, g *group) bool {
 		return false // whatever the rounding
 	}
 	c.use.pass(now, c.counts[inFlight], f.Window)
-	g.use.pass(now, n, f.Window)
-	return g.use.mean > negligible && g.use.mean > f.ProcessingShare*c.use.mean
+	t.use.pass(now, n, f.Window)
+	return t.use.mean > negligible && t.use.mean > f.ProcessingShare*c.use.mean
 }
 
 // fairest returns the slot of the message to deliver now: the first one that is
@@ -131,76 +132,73 @@ func (c *core[T]) fairest(now int64, last uint64) uint32 {
 		m := c.slab.at(slot)
 		plain = m.key(slot)
 	}
-	var quiet, loud *group
+	var quiet, loud uint32
+	least := uint32(math.MaxUint32) // in flight, of loud
 	c.heads.Ascend(func(k key) bool {
 		if !k.less(plain) || k.at == now && k.place > last {
 			return false
 		}
-		g := c.groups.at(k.slot)
-		switch {
-		case !c.noisy(now, g):
-			quiet = g
-		case loud == nil || g.counts[inFlight] < loud.counts[inFlight]:
-			loud = g
+		if !c.noisy(now, k.slot) {
+			quiet = k.slot
+		} else if n := c.groups.at(k.slot).counts[inFlight]; n < least {
+			loud, least = k.slot, n
 		}
-		return quiet == nil
+		return quiet == 0
 	})
 	switch {
-	case quiet != nil:
-		return quiet.shown.head
+	case quiet != 0:
+		return c.groups.tenant(quiet).shown.head
 	case plain.slot != 0 && plain.place <= last:
 		return plain.slot
-	case loud != nil:
-		return loud.shown.head
+	case loud != 0:
+		return c.groups.tenant(loud).shown.head
 	}
 	return 0
 }
 
 // enlist puts a visible message behind those of its group, on a standard queue.
 func (c *core[T]) enlist(slot uint32, m *meta) {
-	g := c.groups.at(m.group)
-	g.shown.append(&c.slab, slot, m)
+	c.groups.tenant(m.group).shown.append(&c.slab, slot, m)
 	m.home = inGroup
-	c.relist(m.group, g)
+	c.relist(m.group)
 }
 
 // reenlist puts a visible message back where it was among those of its group.
 func (c *core[T]) reenlist(slot uint32, m *meta) {
-	g := c.groups.at(m.group)
-	g.shown.insert(&c.slab, slot, m)
+	c.groups.tenant(m.group).shown.insert(&c.slab, slot, m)
 	m.home = inGroup
-	c.relist(m.group, g)
+	c.relist(m.group)
 }
 
 // delist takes a visible message out of those of its group.
 func (c *core[T]) delist(m *meta) {
-	g := c.groups.at(m.group)
-	g.shown.remove(&c.slab, m)
-	c.relist(m.group, g)
+	c.groups.tenant(m.group).shown.remove(&c.slab, m)
+	c.relist(m.group)
 }
 
 // relist brings heads up to date when the visible messages of a group, or how
 // many it has in flight, have changed.
-func (c *core[T]) relist(n uint32, g *group) {
+func (c *core[T]) relist(n uint32) {
+	t := c.groups.tenant(n)
 	var k key
-	if slot := g.shown.head; slot != 0 && !c.full(g) {
+	if slot := t.shown.head; slot != 0 && !c.full(n) {
 		m := c.slab.at(slot)
 		k = m.key(n)
 	}
-	if k == g.listed {
+	if k == t.listed {
 		return
 	}
-	if g.listed != (key{}) {
-		c.heads.Delete(g.listed)
+	if t.listed != (key{}) {
+		c.heads.Delete(t.listed)
 	}
-	if g.listed = k; k != (key{}) {
+	if t.listed = k; k != (key{}) {
 		c.heads.ReplaceOrInsert(k)
 	}
 }
 
 // full says whether a group may not have more messages in flight.
-func (c *core[T]) full(g *group) bool {
-	return c.groupLimit > 0 && g.counts[inFlight] >= c.groupLimit
+func (c *core[T]) full(n uint32) bool {
+	return c.groupLimit > 0 && int(c.groups.at(n).counts[inFlight]) >= c.groupLimit
 }
 
 // setGroupLimit changes how many messages of a group may be in flight. O(n log n)
@@ -211,7 +209,7 @@ func (c *core[T]) setGroupLimit(n int) {
 	}
 	c.groupLimit = n
 	for n := uint32(1); n < c.groups.fresh; n++ {
-		c.relist(n, c.groups.at(n))
+		c.relist(n)
 	}
 }
 
@@ -234,12 +232,12 @@ func (c *core[T]) visible(n int) []uint32 {
 	offer(c.ready.head)
 	if c.groupLimit == 0 {
 		c.heads.Ascend(func(k key) bool {
-			offer(c.groups.at(k.slot).shown.head)
+			offer(c.groups.tenant(k.slot).shown.head)
 			return next.Len() <= n
 		})
 	} else { // full groups are not among the heads
 		for n := uint32(1); n < c.groups.fresh; n++ {
-			offer(c.groups.at(n).shown.head)
+			offer(c.groups.tenant(n).shown.head)
 		}
 	}
 	var slots []uint32

@@ -66,10 +66,24 @@ func newFIFO(tb testing.TB, o dabchick.Options[string]) *dabchick.Queue[string] 
 	return mustNew(tb, o)
 }
 
+// onEachWay runs a test with a FIFO queue that takes its straight ways, and with one
+// that has a hook to call and so takes the general ones.
+func onEachWay(t *testing.T, test func(*testing.T, context.Context, *dabchick.Queue[string])) {
+	t.Helper()
+	for name, hook := range map[string]func(dabchick.Event[string]){
+		"straight": nil, "general": func(dabchick.Event[string]) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				test(t, ctx, newFIFO(t, dabchick.Options[string]{OnEvent: hook}))
+			})
+		})
+	}
+}
+
 // "Receive 2 of m1..m4: m1, m2; then other groups only."
 func TestGroupIsLockedWhileOneOfItIsInFlight(t *testing.T) {
-	inBubble(t, func(t *testing.T, ctx context.Context) {
-		q := newFIFO(t, dabchick.Options[string]{})
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
 		sendTo(t, q, "a1", "a2", "a3", "a4", "b1", "b2")
 		_, got := takeUpTo(t, q, 2, 0)
 		require.Equal(t, "a1 a2", got)
@@ -157,9 +171,24 @@ func TestExtendedMessageHoldsBackWhatIsBehindIt(t *testing.T) {
 	}
 }
 
+func TestSendsServeWhoWaits(t *testing.T) {
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
+		o := q.Options()
+		o.Retention = dabchick.Forever // so that no alarm is set
+		require.NoError(t, q.SetOptions(o))
+		for range 2 {
+			poll := start(func() (dabchick.Message[string], error) { return q.Receive(ctx) })
+			blocked(t, poll)
+			sendTo(t, q, "a1")
+			m := finished(t, poll).value
+			require.Equal(t, "a1", m.Body)
+			require.NoError(t, m.Delete(ctx))
+		}
+	})
+}
+
 func TestNewSendDoesNotUnlockAGroup(t *testing.T) {
-	inBubble(t, func(t *testing.T, ctx context.Context) {
-		q := newFIFO(t, dabchick.Options[string]{})
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
 		sendTo(t, q, "a1")
 		m := take(t, q)
 		poll := start(func() (dabchick.Message[string], error) { return q.Receive(ctx) })

@@ -1,6 +1,9 @@
 package dabchick
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
 // groups are the message groups of a queue, by name and by number. Numbers are
 // used again, so that groups that come and go allocate nothing.
@@ -8,23 +11,31 @@ import "time"
 // A group lives while it has messages, and on a fair queue for a while longer,
 // so that what it took lately is not forgotten when its backlog is drained.
 type groups struct {
-	byName map[string]uint32
-	chunks []*[groupChunk]group
-	fresh  uint32        // numbers from here on were never used; 0 is never used
-	spare  []uint32      // numbers given back
-	idle   chain         // those without messages, in the order in which they fell empty
-	linger time.Duration // how long an empty group is kept
+	numbers directory // by name
+	seed    maphash.Seed
+	fair    bool // of a standard queue
+	chunks  []*[groupChunk]group
+	tenants []*[groupChunk]tenant // nil unless fair
+	fresh   uint32                // numbers from here on were never used; 0 is never used
+	spare   []uint32              // numbers given back
+	idle    chain                 // those without messages, in the order in which they fell empty
+	linger  time.Duration         // how long an empty group is kept
 }
 
-// A group is the messages that one group name has in a queue.
+// A group is the messages that one group name has in a queue. It is a cache line,
+// without what only fairness wants to know.
 type group struct {
 	name   string
 	line   list // all of them, in order of arrival
-	shown  list // on a standard queue: the visible ones, in order
-	listed key  // as which the group is among the heads, or zero if it is not
-	counts [states]int
+	hash   uint32
+	counts [states]uint32 // as core.counts
+	_      [8]byte        // so that none lies on more lines than it must
+}
 
-	// For fairness.
+// A tenant is the part of a group that is for fairness.
+type tenant struct {
+	shown  list // the visible messages, in order
+	listed key  // as which the group is among the heads, or zero if it is not
 	use    usage
 	sentAt int64 // when its last message came
 
@@ -37,27 +48,50 @@ const groupChunk = 64
 // chain is the ends of a chain.
 type chain struct{ head, tail uint32 }
 
-func newGroups(linger time.Duration) groups { return groups{fresh: 1, linger: linger} }
+// newGroups returns the groups of a queue, but for clear.
+func newGroups(fair bool) groups { return groups{seed: maphash.MakeSeed(), fair: fair} }
+
+// clear drops all groups, and gives their memory back.
+func (s *groups) clear() {
+	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger}
+}
 
 func (s *groups) at(n uint32) *group { return &s.chunks[n/groupChunk][n%groupChunk] }
 
-// lookup returns the group of a name, or nil.
-func (s *groups) lookup(name string) *group {
-	if n := s.byName[name]; n != 0 {
-		return s.at(n)
+func (s *groups) tenant(n uint32) *tenant { return &s.tenants[n/groupChunk][n%groupChunk] }
+
+func (s *groups) hash(name string) uint32 { return uint32(maphash.String(s.seed, name)) }
+
+// lookup returns the number of the group of a name, or 0.
+func (s *groups) lookup(name string) uint32 { return s.find(s.hash(name), name) }
+
+// find is lookup by the hash of the name too.
+func (s *groups) find(hash uint32, name string) uint32 {
+	t := s.numbers.table(hash)
+	if t == nil {
+		return 0
 	}
-	return nil
+	mask := uint32(len(t.places) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		switch p := t.places[i]; {
+		case p.number == 0:
+			return 0
+		case p.hash == hash && s.at(p.number).name == name:
+			return p.number
+		}
+	}
 }
 
 // join returns the number of the group of a name, which is about to get a
-// message. O(1).
-func (s *groups) join(now int64, name string) uint32 {
+// message, given the hash of the name. O(1).
+func (s *groups) join(now int64, hash uint32, name string) uint32 {
 	s.forget(now)
-	if n := s.byName[name]; n != 0 {
-		if g := s.at(n); g.line.head == 0 {
-			s.unchain(g)
-			if s.forgotten(now, g) {
-				g.use = usage{}
+	if n := s.find(hash, name); n != 0 {
+		if s.at(n).line.head == 0 {
+			t := s.tenant(n)
+			s.unchain(t)
+			if s.forgotten(now, t) {
+				t.use = usage{}
 			}
 		}
 		return n
@@ -71,23 +105,30 @@ func (s *groups) join(now int64, name string) uint32 {
 		s.fresh++
 		if int(n/groupChunk) == len(s.chunks) {
 			s.chunks = append(s.chunks, new([groupChunk]group))
+			if s.fair {
+				s.tenants = append(s.tenants, new([groupChunk]tenant))
+			}
 		}
 	}
-	if s.byName == nil {
-		s.byName = map[string]uint32{}
+	s.numbers.put(hash, n)
+	*s.at(n) = group{name: name, hash: hash, line: list{kind: grouped}}
+	if s.fair {
+		*s.tenant(n) = tenant{shown: list{kind: placed}}
 	}
-	s.byName[name] = n
-	*s.at(n) = group{name: name, line: list{kind: grouped}, shown: list{kind: placed}}
 	return n
 }
 
 // leave is told that a group has no messages any more.
 func (s *groups) leave(now int64, n uint32) {
-	g := s.at(n)
-	g.emptyAt = now
-	g.prev, g.next = s.idle.tail, 0
-	if g.prev != 0 {
-		s.at(g.prev).next = n
+	if !s.fair {
+		s.end(n)
+		return
+	}
+	t := s.tenant(n)
+	t.emptyAt = now
+	t.prev, t.next = s.idle.tail, 0
+	if t.prev != 0 {
+		s.tenant(t.prev).next = n
 	} else {
 		s.idle.head = n
 	}
@@ -96,38 +137,43 @@ func (s *groups) leave(now int64, n uint32) {
 }
 
 // forgotten says whether an empty group has been so for too long to matter.
-func (s *groups) forgotten(now int64, g *group) bool { return now >= after(g.emptyAt, s.linger) }
+func (s *groups) forgotten(now int64, t *tenant) bool { return now >= after(t.emptyAt, s.linger) }
 
 // forget drops groups that have been empty for long, two at most so that no
-// call has to drop many. When none is left, the memory goes back.
+// call has to drop many.
 func (s *groups) forget(now int64) {
 	for range 2 {
 		n := s.idle.head
-		if n == 0 || !s.forgotten(now, s.at(n)) {
+		if n == 0 || !s.forgotten(now, s.tenant(n)) {
 			break
 		}
-		g := s.at(n)
-		s.unchain(g)
-		delete(s.byName, g.name)
-		*g = group{}
-		s.spare = append(s.spare, n)
+		s.unchain(s.tenant(n))
+		s.end(n)
 	}
-	if len(s.byName) == 0 && len(s.chunks) > 1 {
-		*s = newGroups(s.linger)
+}
+
+// end drops a group. When none is left, the memory goes back.
+func (s *groups) end(n uint32) {
+	g := s.at(n)
+	s.numbers.drop(g.hash, n)
+	*g = group{}
+	s.spare = append(s.spare, n)
+	if len(s.spare) == int(s.fresh)-1 && len(s.chunks) > 1 {
+		s.clear()
 	}
 }
 
 // unchain takes a group out of the idle ones.
-func (s *groups) unchain(g *group) {
-	if g.prev != 0 {
-		s.at(g.prev).next = g.next
+func (s *groups) unchain(t *tenant) {
+	if t.prev != 0 {
+		s.tenant(t.prev).next = t.next
 	} else {
-		s.idle.head = g.next
+		s.idle.head = t.next
 	}
-	if g.next != 0 {
-		s.at(g.next).prev = g.prev
+	if t.next != 0 {
+		s.tenant(t.next).prev = t.prev
 	} else {
-		s.idle.tail = g.prev
+		s.idle.tail = t.prev
 	}
 }
 
@@ -140,9 +186,11 @@ func (c *core[T]) heedGroups() {
 
 // joinGroup makes a new message the last of its group.
 func (c *core[T]) joinGroup(slot uint32, m *meta, name string) {
-	m.group = c.groups.join(c.now, name)
+	m.group = c.groups.join(c.now, c.groups.hash(name), name)
 	g := c.groups.at(m.group)
-	g.sentAt = c.now
+	if !c.fifo {
+		c.groups.tenant(m.group).sentAt = c.now
+	}
 	g.line.append(&c.slab, slot, m)
 }
 
@@ -172,7 +220,7 @@ func (c *core[T]) setInGroup(at int64, m *meta, s state) {
 	g.counts[m.state]--
 	g.counts[s]++
 	if c.groupLimit > 0 {
-		c.relist(m.group, g)
+		c.relist(m.group)
 	}
 }
 

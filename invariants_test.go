@@ -104,8 +104,7 @@ func TestI4ReceiptsFromBeforeAPurge(t *testing.T) {
 }
 
 func TestI5DeletingTheLaterOfTwoUnlocksNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, ctx context.Context) {
-		q := newFIFO(t, dabchick.Options[string]{})
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
 		sendTo(t, q, "a1", "a2", "a3")
 		ms, _ := takeUpTo(t, q, 2, 0)
 		require.NoError(t, ms["a2"].Delete(ctx))
@@ -116,8 +115,7 @@ func TestI5DeletingTheLaterOfTwoUnlocksNothing(t *testing.T) {
 }
 
 func TestI5WhatIsBeingMovedHoldsBackItsGroup(t *testing.T) {
-	inBubble(t, func(t *testing.T, ctx context.Context) {
-		q := newFIFO(t, dabchick.Options[string]{})
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
 		full := newFIFO(t, dabchick.Options[string]{MaxMessages: 1})
 		sendTo(t, full, "x1")
 		sendTo(t, q, "a1")

@@ -31,6 +31,7 @@ type Queue[T any] struct {
 	issuer  issuer
 	sizer   func(T) int    // may be nil
 	dedupID func(T) string // may be nil
+	fifo    bool           // as core.fifo, for those that have no lock
 	backend *backend[T]    // nil for the built-in engine
 	backlog *backlog[T]    // belongs to core, but for its mu
 	waiters sync.Pool      // of *waiter[T]
@@ -51,6 +52,7 @@ type Queue[T any] struct {
 	closed    bool
 	calm      bool // there is nothing to heed but visibility, so that quick.go will do
 	shut      bool // the backlog is, until leave finds that it need not be
+	orderOnly bool // nothing has to be heeded but the order of groups, so that inorder.go will do
 	totals    Totals
 	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
 	attempts  memory[string, []attempt] // receives that can be repeated
@@ -72,10 +74,11 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	if err != nil {
 		return nil, &opError{"new", name, err}
 	}
-	q := &Queue[T]{name: name, epoch: time.Now()}
+	q := &Queue[T]{name: name, epoch: time.Now(), fifo: o.FIFO}
 	q.backlog = new(backlog[T])
 	q.core.backlog = q.backlog
 	q.core.fifo = o.FIFO
+	q.core.groups = newGroups(!o.FIFO)
 	if err := q.checkKind("DeadLetter", o.DeadLetter); err != nil && o.Driver == nil {
 		return nil, &opError{"new", name, err}
 	}
@@ -191,6 +194,9 @@ func (q *Queue[T]) Send(ctx context.Context, body T) (id ID, err error) {
 // succeeds, so that a sender who does not know whether its first try came
 // through can simply try again.
 func (q *Queue[T]) SendWith(ctx context.Context, body T, o SendOptions) (ID, error) {
+	if q.fifo && q.dedupID == nil && o.isStraight() && ctx.Err() == nil {
+		return q.sendInOrder(ctx, body, o.Group)
+	}
 	if err := o.check(); err != nil {
 		return ID{}, q.fail("send", err)
 	}
@@ -209,7 +215,12 @@ func (q *Queue[T]) send(ctx context.Context, e *entry[T]) (id ID, err error) {
 		return id, nil
 	}
 	e.size = q.size(e.body, e.more)
-	now := q.enter(q.clock())
+	return q.sendLocked(ctx, q.enter(q.clock()), e)
+}
+
+// sendLocked is send for the built-in engine and an entry whose size is known. It
+// needs the lock, from enter, and unlocks.
+func (q *Queue[T]) sendLocked(ctx context.Context, now int64, e *entry[T]) (id ID, err error) {
 	if e.group != "" {
 		now = q.heed(now)
 	}

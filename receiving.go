@@ -40,6 +40,9 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 			return m, nil
 		}
 		now = q.timed(now)
+		if q.orderOnly && q.takeInOrder(now, &m) {
+			return m, nil
+		}
 		switch _, err := q.takeNext(now, &m, 0); err {
 		case nil:
 			q.leave(now)
@@ -76,6 +79,9 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 		now := q.enter(q.clock())
 		if q.quick(now, &m, 0) {
 			q.leave(now)
+			return m, true
+		}
+		if q.orderOnly && q.takeInOrder(now, &m) {
 			return m, true
 		}
 		_, err := q.takeNext(now, &m, 0)

@@ -107,14 +107,22 @@ func (q *Queue[T]) deleteOne(ctx context.Context, r *Receipt) error {
 	if q.backend != nil {
 		return q.backend.settleOne(ctx, opDelete, *r, 0)
 	}
-	if !q.mu.TryLock() {
-		q.mu.wait()
+	var now int64
+	if q.fifo {
+		now = q.enter(q.clock())
+		if q.orderOnly && q.deleteInOrder(now, r) {
+			return nil
+		}
+	} else {
+		if !q.mu.TryLock() {
+			q.mu.wait()
+		}
+		if q.quickDelete(r) {
+			q.mu.Unlock()
+			return nil
+		}
+		now = q.untimed()
 	}
-	if q.quickDelete(r) {
-		q.mu.Unlock()
-		return nil
-	}
-	now := q.untimed()
 	err := q.settleLocked(now, opDelete, r, 0)
 	q.leave(now)
 	if err != nil {
@@ -139,11 +147,11 @@ func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d tim
 	return err
 }
 
-// enterTo locks the queue. A delete does not depend on time, so it does not read
-// the clock; it may find a message that nobody has noticed to be past its
+// enterTo locks the queue. But for FIFO queues a delete does not depend on time, so it
+// does not read the clock; it may find a message that nobody has noticed to be past its
 // retention.
 func (q *Queue[T]) enterTo(op settling) (now int64) {
-	if op == opDelete {
+	if op == opDelete && !q.fifo {
 		q.mu.Lock()
 		return q.untimed()
 	}

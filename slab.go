@@ -195,7 +195,7 @@ func (s *slab) close(n uint32) {
 // A list is a chain of slots through the links of one kind. Its zero value,
 // with the kind set, is empty.
 type list struct {
-	kind       int
+	kind       uint32
 	head, tail uint32
 }
 

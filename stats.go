@@ -187,8 +187,8 @@ func (q *Queue[T]) Group(ctx context.Context, name string) (GroupStats, error) {
 	}
 	now := q.enter(q.clock())
 	defer q.leave(now)
-	if g := q.core.groups.lookup(name); g != nil {
-		return q.groupStats(now, g), nil
+	if n := q.core.groups.lookup(name); n != 0 {
+		return q.groupStats(now, n), nil
 	}
 	return GroupStats{Name: name}, nil
 }
@@ -204,8 +204,8 @@ func (q *Queue[T]) Groups(ctx context.Context) ([]GroupStats, error) {
 	now := q.enter(q.clock())
 	var all []GroupStats
 	for n := uint32(1); n < q.core.groups.fresh; n++ {
-		if g := q.core.groups.at(n); g.line.head != 0 {
-			all = append(all, q.groupStats(now, g))
+		if q.core.groups.at(n).line.head != 0 {
+			all = append(all, q.groupStats(now, n))
 		}
 		if n%noticed == 0 {
 			q.leave(now)
@@ -216,14 +216,15 @@ func (q *Queue[T]) Groups(ctx context.Context) ([]GroupStats, error) {
 	return all, nil
 }
 
-func (q *Queue[T]) groupStats(now int64, g *group) GroupStats {
+func (q *Queue[T]) groupStats(now int64, n uint32) GroupStats {
 	c := &q.core
+	g := c.groups.at(n)
 	s := GroupStats{
 		Name:     g.name,
-		Visible:  g.counts[visible],
-		InFlight: g.counts[inFlight] + g.counts[moving],
-		Delayed:  g.counts[delayed],
-		Noisy:    !c.fifo && c.noisy(now, g),
+		Visible:  int(g.counts[visible]),
+		InFlight: int(g.counts[inFlight] + g.counts[moving]),
+		Delayed:  int(g.counts[delayed]),
+		Noisy:    !c.fifo && c.noisy(now, n),
 	}
 	if slot := g.line.head; slot != 0 {
 		s.OldestAge = time.Duration(now - c.arrivedAt(slot, c.slab.at(slot)))

@@ -123,7 +123,7 @@ func (c *core[T]) clear() int {
 	c.cells = nil
 	c.ready = list{kind: placed}
 	c.heads = newTree()
-	c.groups = newGroups(c.groups.linger)
+	c.groups.clear()
 	c.use = usage{upTo: c.now}
 	c.hidden = newIndex(&c.slab)
 	c.arrivals = list{kind: arrived}

@@ -103,7 +103,7 @@ func (q *Queue[T]) enter(reading int64) (now int64) {
 
 // timed brings the queue up to now. It needs the lock.
 func (q *Queue[T]) timed(now int64) int64 {
-	if now > q.core.expiry || q.prompt() {
+	if now > q.core.expiry || now >= q.core.hidden.bound && q.prompt() {
 		now = q.catchUp(now)
 	}
 	return now
