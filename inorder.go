@@ -31,7 +31,11 @@ func (o *SendOptions) isStraight() bool {
 // sendInOrder is send on a FIFO queue, for a message that has a group and nothing else.
 func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID, err error) {
 	size := q.size(body, nil)
-	now := q.enter(q.clock())
+	reading := q.clock()
+	if !q.mu.TryLock() {
+		q.mu.wait()
+	}
+	now := q.timed(q.core.advance(reading))
 	if !q.orderOnly || q.core.slab.full() {
 		return q.sendLocked(ctx, now, &entry[T]{body: body, group: group, size: size})
 	}
@@ -47,7 +51,7 @@ func (c *core[T]) addInOrder(now int64, body T, group string, size int64) uint64
 	n := c.groups.join(now, c.groups.hash(group), group)
 	g := c.groups.at(n)
 	if last := g.line.tail; last != 0 {
-		touch(&c.slab.at(last).group)
+		touch(c.slab.at(last))
 	}
 	slot, m := c.lay(body, nil, size)
 	m.seq, m.sentAt, m.group = c.draw(), now, n
@@ -135,7 +139,11 @@ func (c *core[T]) count(g *group, from, to state) {
 	g.counts[to]++
 }
 
-// touch makes the processor fetch the cache line of a field that is written soon.
-// What is read at regular distances, call by call, the processor fetches ahead; what
-// is only written it does not, and then it is the unlocking that waits.
-func touch(field *uint32) { atomic.LoadUint32(field) }
+// touch makes the processor fetch the start of a message that is written to soon. What
+// is read at regular distances, call by call, the processor fetches ahead; what is only
+// written it does not, and then it is the unlocking that waits. It remembers few
+// instructions that read, by some bits of their addresses, hence two of them.
+func touch(m *meta) {
+	atomic.LoadUint32(&m.group)
+	atomic.LoadUint32(&m.links[grouped].next)
+}

@@ -109,7 +109,11 @@ func (q *Queue[T]) deleteOne(ctx context.Context, r *Receipt) error {
 	}
 	var now int64
 	if q.fifo {
-		now = q.enter(q.clock())
+		reading := q.clock()
+		if !q.mu.TryLock() {
+			q.mu.wait()
+		}
+		now = q.timed(q.core.advance(reading))
 		if q.orderOnly && q.deleteInOrder(now, r) {
 			return nil
 		}
