@@ -99,21 +99,21 @@ func (x *index) remove(slot uint32, m *meta) {
 
 // first returns the slot of the least message, or 0.
 func (x *index) first() uint32 {
-	var best key
+	var first uint32
+	var least *meta
 	for i := range x.runs {
 		if slot := x.runs[i].head; slot != 0 {
-			m := x.slab.at(slot)
-			if k := m.key(slot); best.slot == 0 || k.less(best) {
-				best = k
+			if m := x.slab.at(slot); least == nil || m.before(least) {
+				first, least = slot, m
 			}
 		}
 	}
 	if x.rest.Len() > 0 {
-		if k, _ := x.rest.Min(); best.slot == 0 || k.less(best) {
-			best = k
+		if k, _ := x.rest.Min(); least == nil || x.slab.at(k.slot).before(least) {
+			first = k.slot
 		}
 	}
-	return best.slot
+	return first
 }
 
 // due returns the slot of the least message if it comes up by now, or 0. It

@@ -39,10 +39,9 @@ func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID
 	if !q.orderOnly || q.core.slab.full() {
 		return q.sendLocked(ctx, now, &entry[T]{body: body, group: group, size: size})
 	}
-	number := q.core.addInOrder(now, body, group, size)
+	q.putID(&id, q.core.addInOrder(now, body, group, size))
 	q.totals.Sent++
 	q.mu.Unlock()
-	q.putID(&id, number)
 	return id, nil
 }
 
