@@ -186,6 +186,7 @@ func FuzzSignature(f *testing.F) {
 	f.Add("POST", "//a/./b/../ሴ?x=%2F+y", "X-Amz-Target", "AmazonSQS.ListQueues", "{}", "host;x-amz-date;x-amz-target")
 	f.Add("GET", "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fsqs%2Faws4_request&X-Amz-Date=20150830T123600Z"+
 		"&X-Amz-SignedHeaders=host&X-Amz-Expires=3600&X-Amz-Signature=00", "Content-Length", "1", "x", "host")
+	f.Add("POST", "/", "X-Meta", "a", "", "host;x-amz-date;x-meta\nhost")
 	f.Add("PUT", "*", "Authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=x", "", "")
 	s, err := New(Options{Keys: map[string]string{"AKIDEXAMPLE": "secret"}})
 	if err != nil {

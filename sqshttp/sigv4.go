@@ -29,6 +29,9 @@ var (
 	signatureMismatch = kind{"SignatureDoesNotMatch", "SignatureDoesNotMatch", 403}
 )
 
+// What names of headers are made of, in lower case.
+const headerName = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+
 // A signature is what a request says of itself, by Signature Version 4.
 type signature struct {
 	key       string   // id of the secret
@@ -131,6 +134,11 @@ func readSignature(r *http.Request) (*signature, error) {
 	g.headers = strings.Split(headers, ";")
 	if !slices.IsSorted(g.headers) || !slices.Contains(g.headers, "host") {
 		return bad("SignedHeaders must be sorted, and have host.")
+	}
+	for _, name := range g.headers { // of another one the form could have a line more
+		if name == "" || strings.Trim(name, headerName) != "" {
+			return bad("SignedHeaders must be names of headers in lower case.")
+		}
 	}
 	for _, must := range []string{"X-Amz-Date", "X-Amz-Target", "X-Amz-Security-Token"} {
 		if r.Header.Get(must) != "" && !slices.Contains(g.headers, strings.ToLower(must)) {

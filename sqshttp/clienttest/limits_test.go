@@ -37,7 +37,8 @@ func TestSDKTriesAgainWhenTheServiceIsBusy(t *testing.T) {
 		require.NoError(t, err)
 		defer s.Close()
 		busy := 0
-		c := sqs.New(sqs.Options{Region: "us-east-1", Credentials: credentials, RetryMaxAttempts: 10,
+		// The pauses are drawn at random: ten may be over before there is room.
+		c := sqs.New(sqs.Options{Region: "us-east-1", Credentials: credentials, RetryMaxAttempts: 50,
 			HTTPClient: served{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				answer := httptest.NewRecorder()
 				s.ServeHTTP(answer, r)
