@@ -7,7 +7,7 @@ import "sync/atomic"
 // out of each other's way: it has a lock of its own, and an entry is a quarter of what
 // a message takes in the core, where only what is being worked on has to be.
 //
-// Senders add at one end, under mu. The other end is the core's, which takes a
+// Senders add at one end, under its lock. The other end is the core's, which takes a
 // message in when it is to be delivered, to expire or to be shown. All that the two
 // share is how many were added.
 //
@@ -18,7 +18,7 @@ type backlog[T any] struct {
 	added tally // how many there ever were; they are numbered from 0
 
 	// Guarded by added. To change open takes the queue's lock as well.
-	open  atomic.Bool // what is read without mu is a hint
+	open  atomic.Bool // what is read without the lock is a hint
 	page  *page[T]    // to add to
 	shelf *shelf[T]   // where that page is
 	at    int64       // when the last message was sent
@@ -66,7 +66,7 @@ type shelf[T any] struct {
 	next  *shelf[T]
 }
 
-// add puts a message at the end, and returns its number. It needs mu.
+// add puts message n, which comes next, at the end. It needs the backlog's lock.
 func (b *backlog[T]) add(n uint64, at int64, body T, more *details[T], size int64) {
 	p := b.page
 	if p == nil || n%pageSize == 0 {
@@ -91,7 +91,7 @@ func (p *page[T]) detail(n uint64, more *details[T]) {
 	all[n%pageSize] = more
 }
 
-// turn begins the page of message n. It needs mu.
+// turn begins the page of message n. It needs the backlog's lock.
 func (b *backlog[T]) turn(n uint64) *page[T] {
 	n /= pageSize
 	if b.shelf == nil || n%shelfSize == 0 {

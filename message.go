@@ -147,7 +147,7 @@ func (m Message[T]) SequenceNumber() string {
 	switch q := m.queue; {
 	case m.more != nil && m.more.sequence != "":
 		return m.more.sequence
-	case q == nil || !q.core.fifo || q.backend != nil:
+	case q == nil || !q.fifo:
 		return ""
 	case m.more != nil && m.more.origin != nil:
 		return fmt.Sprintf("%020d", m.more.number)

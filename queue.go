@@ -31,9 +31,9 @@ type Queue[T any] struct {
 	issuer  issuer
 	sizer   func(T) int    // may be nil
 	dedupID func(T) string // may be nil
-	fifo    bool           // as core.fifo, for those that have no lock
+	fifo    bool           // as core.fifo, on a line that only New writes
 	backend *backend[T]    // nil for the built-in engine
-	backlog *backlog[T]    // belongs to core, but for its mu
+	backlog *backlog[T]    // belongs to core, but for its lock
 	waiters sync.Pool      // of *waiter[T]
 
 	_ [64]byte // the lock, which receivers write, is not on a line with what senders read
