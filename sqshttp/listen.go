@@ -54,8 +54,8 @@ type Server struct {
 
 // Listen opens ports. They are served by [Server.Serve].
 //
-// An address that other machines reach is refused if the Service has no Keys and
-// Options.Unsafe is not set. Errors are those of net.Listen, and a *dabchick.InvalidError
+// An address that other machines reach is refused if the Service has no Keys and o.Unsafe
+// is not set. Errors are those of net.Listen, and a *dabchick.InvalidError
 // for options out of range.
 func (s *Service) Listen(o ListenOptions) (*Server, error) {
 	if o.MaxConns < 0 {

@@ -8,7 +8,8 @@
 //	s, _ := sqshttp.New(sqshttp.Options{})
 //	client := sqs.New(sqs.Options{HTTPClient: s, Region: "us-east-1", Credentials: aws.AnonymousCredentials{}})
 //
-// On a port it is an http.Handler. It opens none itself.
+// For other programs, [Service.Listen] opens a port; a Service is also an
+// http.Handler, for a server of your own.
 package sqshttp
 
 import (
