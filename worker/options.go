@@ -35,7 +35,7 @@ type Options struct {
 	// Backoff is how long a message that failed stays hidden, by how often it
 	// was received, from 1. nil means ExponentialBackoff(time.Second,
 	// 15*time.Minute). It is also how long a worker waits when a receive failed
-	// for the nth time in a row.
+	// for the nth time in a row. Less than 0 counts as 0.
 	Backoff func(receives int) time.Duration
 
 	// Grace is how long running handlers have to finish when the pool stops. 0
@@ -157,16 +157,15 @@ func (o Options) settled() (Options, error) {
 }
 
 // ExponentialBackoff returns a Backoff that starts with about first, doubles with
-// each receive, and never exceeds longest. Each time is drawn from the upper half
-// of its range, so that messages that failed together do not come back together.
+// each receive, and never exceeds longest. Both are at least 0. Each time is drawn from
+// the upper half of its range, so that messages that failed together do not come back
+// together.
 func ExponentialBackoff(first, longest time.Duration) func(receives int) time.Duration {
+	first, longest = max(first, 0), max(longest, 0)
 	return func(receives int) time.Duration {
-		d := first
-		for n := 1; n < receives && d < longest; n++ {
-			d *= 2
-		}
-		if d > longest || d < first { // or overflowed
-			d = longest
+		d := min(first, longest)
+		for n := 1; n < receives && 0 < d && d < longest; n++ {
+			d += min(d, longest-d) // doubled, up to longest
 		}
 		return d/2 + rand.N(d/2+1)
 	}

@@ -133,7 +133,7 @@ func (p *Pool[T]) keep(m *dabchick.Message[T], err error) (Outcome, error) {
 	case p.stop.Err() != nil && !hasPanicked(err):
 		return Returned, p.queue.Return(p.base, m.Receipt)
 	}
-	return Retried, p.queue.ChangeVisibility(p.base, p.o.Backoff(m.Receives), m.Receipt)
+	return Retried, p.queue.ChangeVisibility(p.base, max(p.o.Backoff(m.Receives), 0), m.Receipt)
 }
 
 // failureOf returns what a call with several receipts says about the n-th.

@@ -67,6 +67,7 @@ var (
 	errGoexit = errors.New("worker: the handler called runtime.Goexit")
 
 	errNilHandler = &dabchick.InvalidError{Field: "handle", Value: "nil", Allowed: "a function"}
+	errNilQueue   = &dabchick.InvalidError{Field: "q", Value: "nil", Allowed: "a queue"}
 )
 
 // A Pool receives messages and runs a handler for each. Make one with [New], or
@@ -124,6 +125,10 @@ func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
 }
 
 func newPool[T any](q Queue[T], o Options) (*Pool[T], error) {
+	// A nil *dabchick.Queue comes from a New whose error was not looked at.
+	if own, ok := q.(*dabchick.Queue[T]); q == nil || ok && own == nil {
+		return nil, errNilQueue
+	}
 	if _, ok := q.(statser); o.Scale != nil && !ok {
 		return nil, &dabchick.InvalidError{Field: "Scale", Value: "set", Allowed: "nil, unless the queue has a method Stats"}
 	}

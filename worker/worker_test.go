@@ -160,6 +160,22 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+func TestNegativeBackoffIsNone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{}, "job")
+		p, err := worker.New(q, func(_ context.Context, m dabchick.Message[string]) error {
+			if m.Receives < 3 {
+				return errors.New("failed")
+			}
+			return nil
+		}, worker.Options{Backoff: func(int) time.Duration { return -5 }})
+		require.NoError(t, err)
+		require.NoError(t, p.Drain(t.Context()))
+		require.EqualValues(t, 2, p.Stats().Retried)
+		require.EqualValues(t, 1, p.Stats().Handled)
+	})
+}
+
 func TestDeadLetterWithoutAQueueForItIsARetry(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		q := newQueue(t, dabchick.Options[string]{}, "job")
@@ -185,7 +201,16 @@ func TestExponentialBackoff(t *testing.T) {
 		}
 		require.Greater(t, len(seen), 50, "they differ")
 	}
-	require.Positive(t, worker.ExponentialBackoff(time.Hour, 1<<63-1)(1000))
+	for n := range 1000 {
+		d := worker.ExponentialBackoff(time.Second, 1<<63-1)(n)
+		require.GreaterOrEqual(t, d, time.Second/2)
+		require.True(t, n < 40 || d >= (1<<63-1)/2, "it does not run over: %v after %d receives", d, n)
+	}
+	for _, d := range []time.Duration{-1 << 63, -7, -1, 0} {
+		require.Zero(t, worker.ExponentialBackoff(d, d)(3))
+		require.Zero(t, worker.ExponentialBackoff(d, time.Hour)(1<<40))
+		require.Zero(t, worker.ExponentialBackoff(time.Hour, d)(3))
+	}
 }
 
 // recorder notes when leases are renewed.
@@ -526,6 +551,10 @@ func TestOptionsOutOfRange(t *testing.T) {
 	}
 	_, err := worker.New(q, nil, worker.Options{})
 	require.ErrorContains(t, err, "handle")
+	for _, nothing := range []worker.Queue[string]{nil, (*dabchick.Queue[string])(nil)} {
+		_, err = worker.New(nothing, nilHandler, worker.Options{Scale: &worker.Scale{Wait: 1}})
+		require.EqualError(t, err, `q is "nil", allowed: a queue`)
+	}
 	_, err = worker.New(struct{ worker.Queue[string] }{q}, nilHandler, worker.Options{Scale: &worker.Scale{Wait: 1}})
 	require.ErrorContains(t, err, "method Stats")
 }
