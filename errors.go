@@ -61,7 +61,7 @@ func (e *InvalidError) Error() string {
 		v = fmt.Sprintf("%q", s)
 	}
 	if len(v) > 100 {
-		v = v[:100] + "..."
+		v = strings.ToValidUTF8(v[:100], "") + "..."
 	}
 	return fmt.Sprintf("%s is %s, allowed: %s", e.Field, v, e.Allowed)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -208,6 +209,8 @@ func TestErrorTexts(t *testing.T) {
 	require.EqualError(t, err, "4 failed; entry 1: queue full; entry 4: queue full; entry 5: queue full; ...")
 	err = &dabchick.InvalidError{Field: "F", Value: strings.Repeat("x", 1000), Allowed: "less"}
 	require.Less(t, len(err.Error()), 150, "a long value does not fill a log")
+	err = &dabchick.InvalidError{Field: "F", Value: strings.Repeat("é", 100), Allowed: "less"}
+	require.True(t, utf8.ValidString(err.Error()), "no character is cut in two: %q", err)
 }
 
 type upper struct{}

@@ -20,6 +20,9 @@ func (s *Spy[T]) Await(within time.Duration, kind dabchick.EventKind, match ...f
 // AwaitNth is Await for the n-th such event, from 1.
 func (s *Spy[T]) AwaitNth(n int, within time.Duration, kind dabchick.EventKind, match ...func(dabchick.Event[T]) bool) dabchick.Event[T] {
 	s.t.Helper()
+	if n < 1 {
+		s.t.Fatalf("queuetest: n is %d, allowed: at least 1", n)
+	}
 	if e, ok := s.wait(n, within, kind, match); ok {
 		return e
 	}

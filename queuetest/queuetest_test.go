@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -168,6 +169,12 @@ func TestLongHistoriesAreCut(t *testing.T) {
 	})
 	require.Equal(t, 10, strings.Count(printed, "xxx...\n"))
 	require.Contains(t, printed, "and 15 messages more")
+
+	spy := queuetest.Watch(t, q)
+	id, err := q.Send(t.Context(), "x"+strings.Repeat("é", 100))
+	require.NoError(t, err)
+	require.Contains(t, spy.History(id), "xé")
+	require.True(t, utf8.ValidString(spy.History(id)), "no character is cut in two")
 }
 
 func TestAwait(t *testing.T) {
@@ -198,6 +205,9 @@ func TestAwait(t *testing.T) {
 		require.Contains(t, try(t, func(tb testing.TB) {
 			queuetest.Watch(tb, q).AwaitNth(4, time.Second, dabchick.Sent)
 		}), "no message was sent within 1s (for the 4th time)\nnothing has happened")
+		require.Equal(t, "queuetest: n is 0, allowed: at least 1\n", try(t, func(tb testing.TB) {
+			queuetest.Watch(tb, q).AwaitNth(0, time.Second, dabchick.Sent)
+		}))
 		require.Contains(t, try(t, func(tb testing.TB) {
 			spy := queuetest.Watch(tb, q)
 			time.AfterFunc(time.Second, func() { q.TryReceive() })

@@ -168,7 +168,7 @@ func brief(body any) string {
 	}
 	text := fmt.Sprintf("%+v", body)
 	if len(text) > 80 {
-		text = text[:80] + "..."
+		text = strings.ToValidUTF8(text[:80], "") + "..."
 	}
 	return text
 }
