@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -213,6 +214,7 @@ type door struct {
 }
 
 func newDoor(most int) *door {
+	most = min(most, math.MaxInt-spareConns)
 	return &door{most: int64(most), room: make(chan struct{}, most+spareConns)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -454,6 +455,7 @@ func TestListenOpensLoopbackUnlessToldOtherwise(t *testing.T) {
 		{keys, ListenOptions{Address: "0.0.0.0:0"}, true},
 		{Options{}, ListenOptions{Address: "9324"}, false},
 		{Options{}, ListenOptions{MaxConns: -1}, false},
+		{Options{}, ListenOptions{MaxConns: math.MaxInt}, true},
 	} {
 		s, err := New(c.o)
 		require.NoError(t, err)

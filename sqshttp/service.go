@@ -17,6 +17,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,6 +113,14 @@ func New(o Options) (*Service, error) {
 	case !regions.MatchString(o.Region):
 		return nil, &dabchick.InvalidError{Field: "Region", Value: o.Region, Allowed: "lower-case letters, digits and -"}
 	}
+	if !isBaseURL(o.BaseURL) {
+		return nil, &dabchick.InvalidError{Field: "BaseURL", Value: o.BaseURL, Allowed: "a URL as https://sqs.example.org, with no more than a path behind it"}
+	}
+	for _, host := range o.Hosts {
+		if !isHost(host) { // no request would ever be for it
+			return nil, &dabchick.InvalidError{Field: "Hosts", Value: host, Allowed: "names or addresses of hosts, without a port"}
+		}
+	}
 	for id, secret := range o.Keys {
 		if id == "" || secret == "" { // such as a variable of the environment that is not set
 			return nil, &dabchick.InvalidError{Field: "Keys", Value: id, Allowed: "ids and secrets that are not empty"}
@@ -119,6 +129,17 @@ func New(o Options) (*Service, error) {
 	s := &Service{o: o, limits: newLimits(o.MaxPolls), queues: map[string]*queue{}, deleted: map[string]time.Time{}}
 	s.ending, s.end = context.WithCancel(context.Background())
 	return s, nil
+}
+
+func isBaseURL(text string) bool {
+	u, err := url.Parse(text)
+	return text == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
+		u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+func isHost(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil || text != "" && !strings.ContainsAny(text, ":/ ")
 }
 
 // Close closes the queues and ends move tasks. Receives that wait are answered. A
@@ -158,7 +179,8 @@ func (s *Service) CreateQueue(name string, attributes map[string]string) (*dabch
 }
 
 // Queue returns the queue of texts of that name, for native use, and whether there is
-// one. A queue of bytes is known to who has registered it. Change its options by attributes, not by SetOptions: the service would not know.
+// one. A queue of bytes is known to who has registered it. Change its options by
+// attributes, not by SetOptions: the service would not know.
 func (s *Service) Queue(name string) (*dabchick.Queue[string], bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

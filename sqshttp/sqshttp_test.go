@@ -121,6 +121,16 @@ func TestOptionsOutOfRange(t *testing.T) {
 		require.ErrorAs(t, err, &invalid)
 		require.Equal(t, field, invalid.Field)
 	}
+	for _, base := range []string{"sqs.example.org", "ftp://sqs.example.org", "http://", "https://u:p.example.org", "https://sqs.example.org/?a=b", "http://a b"} {
+		_, err := sqshttp.New(sqshttp.Options{BaseURL: base})
+		require.ErrorContains(t, err, "BaseURL is ", base)
+	}
+	for _, host := range []string{"", "sqs.example.org:9324", "http://sqs.example.org", "[2001:db8::1]", "a b"} {
+		_, err := sqshttp.New(sqshttp.Options{Hosts: []string{host}})
+		require.ErrorContains(t, err, "Hosts is ", host)
+	}
+	_, err := sqshttp.New(sqshttp.Options{BaseURL: "https://example.org:1/sqs/", Hosts: []string{"sqs.example.org", "192.0.2.1", "2001:db8::1"}})
+	require.NoError(t, err)
 }
 
 func TestCloseEndsPollsAndQueues(t *testing.T) {
