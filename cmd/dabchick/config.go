@@ -144,11 +144,11 @@ func parseQueue(text string) (queueConfig, error) {
 	return q, nil
 }
 
-// parseKey reads an access key as the flag has it: ID:SECRET.
-func parseKey(text string) (id, secret string, err error) {
+// parseKey reads an access key, ID:SECRET, as the flag has it, or the environment.
+func parseKey(from, text string) (id, secret string, err error) {
 	id, secret, ok := strings.Cut(text, ":")
 	if !ok || id == "" || secret == "" {
-		return "", "", usagef("-key is not of the form ID:SECRET") // and is not repeated: it may be the secret
+		return "", "", usagef("%s is not of the form ID:SECRET", from) // and is not repeated: it may be the secret
 	}
 	return id, secret, nil
 }
@@ -160,7 +160,7 @@ func (c *config) service() (*sqshttp.Service, error) {
 		Account: c.Account, Region: c.Region, BaseURL: c.BaseURL, Hosts: c.Hosts, NoPauses: c.NoPauses, Keys: c.Keys,
 	})
 	if e, ok := errors.AsType[*dabchick.InvalidError](err); ok {
-		return nil, usagef("%s is %q, allowed: %s", strings.ToLower(e.Field), e.Value, e.Allowed)
+		return nil, usagef("%s is %q, allowed: %s", strings.ToLower(e.Field[:1])+e.Field[1:], e.Value, e.Allowed)
 	}
 	if err != nil {
 		return nil, err

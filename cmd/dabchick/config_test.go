@@ -74,6 +74,12 @@ func TestConfigErrorsNameWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestKeyErrorsNameWhereTheKeyIs(t *testing.T) {
+	t.Setenv("DABCHICK_KEYS", "A:1,secret")
+	_, err := (&serveFlags{keys: []string{"B:2"}}).merged()
+	require.EqualError(t, err, "DABCHICK_KEYS is not of the form ID:SECRET")
+}
+
 func TestFlagsWinOverTheFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "queues.json")
 	require.NoError(t, os.WriteFile(name, []byte(`{"addr": "127.0.0.1:1", "region": "eu-west-1", "keys": {"A": "1", "B": "1"}, "queues": [{"name": "a"}]}`), 0o600))

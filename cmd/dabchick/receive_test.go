@@ -73,6 +73,19 @@ func TestZeroesAreSent(t *testing.T) {
 	})
 }
 
+func TestZeroDelayIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, "mail,DelaySeconds=5", "orders.fifo")
+		ok(t, s, "send", "mail", "later")
+		ok(t, s, "send", "mail", "now", "-delay", "0s")
+		require.Equal(t, 1, visible(t, s, "mail"))
+		r := runWith(t.Context(), s, strings.NewReader("<a>\nb\n"), "send", "mail", "-delay", "0s", "-attribute", "colour=red")
+		require.Equal(t, result{exitOK, "2 messages sent to mail\n", ""}, r)
+		require.Equal(t, "now\n<a>\nb\n", ok(t, s, "receive", "mail", "-max", "4"))
+		require.Equal(t, exitUsage, run(t, s, "send", "orders.fifo", "x", "-group", "g", "-delay", "0s").code)
+	})
+}
+
 func TestFollowGoesOnUntilItIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, "jobs")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ Exit codes:
 // run carries out a command line, and returns the code with which to exit.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
-	root.SetArgs(goFlags(args))
+	root.SetArgs(goFlags(root, args))
 	ran := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { ran = true }
 	cmd, err := root.ExecuteContextC(ctx)
@@ -73,20 +74,28 @@ func (p *program) root() *cobra.Command {
 }
 
 // goFlags lets flags be written with one dash, as those of Go's own commands are: there
-// are none of a single letter but -h.
-func goFlags(args []string) []string {
-	out := make([]string, len(args))
-	for i, a := range args {
-		if a == "--" {
-			copy(out[i:], args[i:])
-			break
-		}
+// are none of a single letter but -h. The values of flags stay as they are.
+func goFlags(root *cobra.Command, args []string) []string {
+	out := slices.Clone(args)
+	for i := 0; i < len(out) && out[i] != "--"; i++ {
+		a := out[i]
 		if len(a) > 2 && a[0] == '-' && a[1] >= 'a' && a[1] <= 'z' {
-			a = "-" + a
+			out[i] = "-" + a
 		}
-		out[i] = a
+		if name, ok := strings.CutPrefix(out[i], "--"); ok && takesValue(root, name) {
+			i++
+		}
 	}
 	return out
+}
+
+// takesValue says whether the flag of that name takes its value from the next argument.
+// It does so in all commands that have it.
+func takesValue(root *cobra.Command, name string) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool {
+		f := c.Flags().Lookup(name)
+		return f != nil && f.NoOptDefVal == ""
+	})
 }
 
 // arguments refuses all but the arguments of these names; those in brackets may be left out.

@@ -52,6 +52,8 @@ func TestUsageErrors(t *testing.T) {
 		{"serve -key secret", "-key is not of the form ID:SECRET"},
 		{"serve -queue jobs,Visibility", `"Visibility", allowed: Attribute=value`},
 		{"serve -region Mars!", `region is "Mars!"`},
+		{"serve -base-url sqs.example.org", `baseURL is "sqs.example.org", allowed: a URL`},
+		{"serve -host sqs.example.org:9324", `hosts is "sqs.example.org:9324", allowed: names`},
 		{"serve -config /nowhere.json", "/nowhere.json"},
 	} {
 		r := run(t, s, strings.Fields(x.line)...)
@@ -180,10 +182,14 @@ func TestEveryCommandHasHelp(t *testing.T) {
 func TestFlagsOfGo(t *testing.T) {
 	require.Equal(t,
 		[]string{"send", "--delay", "1s", "--json", "-5", "-h", "-", "--", "-body", "-x"},
-		goFlags([]string{"send", "-delay", "1s", "--json", "-5", "-h", "-", "--", "-body", "-x"}))
+		goFlags((&program{}).root(), []string{"send", "-delay", "1s", "--json", "-5", "-h", "-", "--", "-body", "-x"}))
 	s := newService(t, "jobs")
 	ok(t, s, "send", "jobs", "--", "-body")
 	require.Equal(t, "-body\n", ok(t, s, "receive", "jobs"))
+	ok(t, s, "send", "jobs", "x", "-group", "-tenant", "-attribute", "a=-b")
+	m, there := queueOf(t, s, "jobs").TryReceive()
+	require.True(t, there)
+	require.Equal(t, "-tenant", m.Group(), "the value of a flag is as it was given")
 }
 
 func TestCompletion(t *testing.T) {

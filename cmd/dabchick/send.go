@@ -26,6 +26,7 @@ type sendFlags struct {
 	delay        time.Duration
 	group, dedup string
 	attributes   []string
+	zero         zeroes // the delay, if it is given
 }
 
 func (p *program) sendCommand() *cobra.Command {
@@ -45,6 +46,7 @@ only what is missing.`,
 		Example: "  dabchick send jobs \"resize beach.jpg\" -delay 1m\n" +
 			"  dabchick send orders.fifo -group user-7 -dedup run7 < orders.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f.zero.delay = cmd.Flags().Changed("delay")
 			if len(args) == 2 {
 				return p.sendOne(cmd.Context(), f, args[0], args[1])
 			}
@@ -88,7 +90,7 @@ func (p *program) openOutbox(ctx context.Context, f sendFlags, queue string) (*o
 	switch {
 	case o.fifo() && f.group == "":
 		return nil, usagef("%s is a FIFO queue: -group is needed", o.queue)
-	case o.fifo() && f.delay != 0:
+	case o.fifo() && f.zero.delay:
 		return nil, usagef("%s is a FIFO queue: its messages are delayed by the queue only, not by -delay", o.queue)
 	case !o.fifo() && f.dedup != "":
 		return nil, usagef("%s is not a FIFO queue: -dedup is for those", o.queue)
@@ -134,7 +136,7 @@ func (p *program) sendOne(ctx context.Context, f sendFlags, queue, body string) 
 	sent, err := o.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl: o.url, MessageBody: e.MessageBody, DelaySeconds: e.DelaySeconds, MessageAttributes: e.MessageAttributes,
 		MessageGroupId: e.MessageGroupId, MessageDeduplicationId: e.MessageDeduplicationId,
-	})
+	}, o.zero.option)
 	if err != nil {
 		return o.explain(err)
 	}
@@ -215,7 +217,7 @@ func (p *program) sendBatch(ctx context.Context, o *outbox, b batch) (int, error
 		}
 		in.Entries = append(in.Entries, o.entry(strconv.Itoa(i), text, dedup))
 	}
-	out, err := o.SendMessageBatch(ctx, in)
+	out, err := o.SendMessageBatch(ctx, in, o.zero.option)
 	if err != nil {
 		return 0, o.explain(err)
 	}

@@ -105,21 +105,29 @@ func (f *serveFlags) merged() (config, error) {
 		}
 		c.Queues = append(c.Queues, q)
 	}
-	keys := f.keys
-	if env := os.Getenv("DABCHICK_KEYS"); env != "" {
-		keys = append(strings.Split(env, ","), keys...)
-	}
-	for _, text := range keys {
-		id, secret, err := parseKey(text)
-		if err != nil {
+	if env := os.Getenv(keysVariable); env != "" {
+		if err := c.addKeys(keysVariable, strings.Split(env, ",")); err != nil {
 			return c, err
+		}
+	}
+	return c, c.addKeys("-key", f.keys)
+}
+
+// keysVariable is of the environment, where other users do not see it.
+const keysVariable = "DABCHICK_KEYS"
+
+func (c *config) addKeys(from string, texts []string) error {
+	for _, text := range texts {
+		id, secret, err := parseKey(from, text)
+		if err != nil {
+			return err
 		}
 		if c.Keys == nil {
 			c.Keys = map[string]string{}
 		}
 		c.Keys[id] = secret
 	}
-	return c, nil
+	return nil
 }
 
 // admit refuses an address at which strangers would be let in without that being said,

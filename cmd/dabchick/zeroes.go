@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -12,9 +11,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// zeroes says which numbers of a receive are sent even if they are 0. The SDK leaves a 0
-// out, and then SQS takes the queue's own setting.
-type zeroes struct{ wait, visibility bool }
+// zeroes says which numbers of a receive, or of a send, are sent even if they are 0. The SDK
+// leaves a 0 out, and then SQS takes the queue's own setting.
+type zeroes struct{ wait, visibility, delay bool }
 
 func (z zeroes) option(o *sqs.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
@@ -41,12 +40,26 @@ func (z zeroes) write(ctx context.Context, in middleware.SerializeInput, next mi
 	if z.visibility {
 		defaults["VisibilityTimeout"] = 0
 	}
+	if z.delay {
+		defaults["DelaySeconds"] = 0
+	}
 	var members map[string]any
 	if err := json.Unmarshal(body, &members); err != nil {
 		return out, metadata, err
 	}
-	maps.Copy(defaults, members)
-	text, err := json.Marshal(defaults)
+	messages := []any{members}
+	if entries, ok := members["Entries"].([]any); ok { // a batch has them in each entry
+		messages = entries
+	}
+	for _, m := range messages {
+		m, _ := m.(map[string]any)
+		for name, zero := range defaults {
+			if _, there := m[name]; m != nil && !there {
+				m[name] = zero
+			}
+		}
+	}
+	text, err := json.Marshal(members)
 	if err != nil {
 		return out, metadata, err
 	}
