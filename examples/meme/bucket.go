@@ -41,7 +41,9 @@ func (b *bucket) arrivals(now time.Time) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.seen[e.Name()] || !info.Mode().IsRegular() || !isPicture(e.Name()) || now.Sub(info.ModTime()) < quietFor {
+		age := now.Sub(info.ModTime())
+		writing := age >= 0 && age < quietFor // the time of a file that was unpacked may be to come
+		if b.seen[e.Name()] || !info.Mode().IsRegular() || !isPicture(e.Name()) || writing {
 			continue
 		}
 		b.seen[e.Name()] = true

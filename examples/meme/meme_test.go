@@ -206,6 +206,17 @@ func TestHalfWrittenFilesAreLeftForLater(t *testing.T) {
 	require.False(t, b.fresh())
 }
 
+func TestFilesOfTheFutureAreTaken(t *testing.T) {
+	dir := t.TempDir()
+	path := picture(t, dir, "a.png")
+	now := time.Now()
+	require.NoError(t, os.Chtimes(path, time.Time{}, now.Add(24*time.Hour)))
+	b := bucket{dir: dir, seen: map[string]bool{}}
+	names, err := b.arrivals(now)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a.png"}, names)
+}
+
 func TestFlags(t *testing.T) {
 	_, err := parseFlags([]string{"-in", t.TempDir(), "-watch", "-crash", "0", "-workers", "64"}, io.Discard)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 
 	"golang.org/x/image/draw"
 	"golang.org/x/image/font"
@@ -67,7 +68,8 @@ func inside(box, src image.Rectangle) image.Rectangle {
 // long: names differ at the end.
 func label(dst draw.Image, face font.Face, x, y, width int, text string, c color.Color) {
 	for cut := text; font.MeasureString(face, text).Ceil() > width; {
-		cut = cut[1:]
+		_, n := utf8.DecodeRuneInString(cut)
+		cut = cut[n:]
 		text = "…" + cut
 	}
 	d := font.Drawer{Dst: dst, Src: image.NewUniform(c), Face: face}

@@ -78,6 +78,9 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
+	if f.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q: see -help", f.Arg(0))
+	}
 	for _, n := range []struct {
 		name       string
 		value, max int

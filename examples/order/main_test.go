@@ -57,4 +57,6 @@ func TestFlags(t *testing.T) {
 		_, err := parseFlags(strings.Fields(args), io.Discard)
 		require.ErrorContains(t, err, "allowed: 1 to ")
 	}
+	_, err = parseFlags([]string{"orders=3"}, io.Discard)
+	require.ErrorContains(t, err, `unexpected argument "orders=3"`)
 }

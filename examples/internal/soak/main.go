@@ -21,6 +21,10 @@ func main() {
 	length := flag.Duration("for", 30*time.Second, "how long to run")
 	out := flag.String("out", "soak", "folder for the report")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "soak: unexpected argument %q: see -help\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	if err := run(*length, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
@@ -39,11 +43,11 @@ func run(length time.Duration, out string) error {
 		return err
 	}
 	s.run(length)
+	report := s.report()
+	fmt.Print(report) // also if it cannot be written
 	if err := s.draw(filepath.Join(out, "soak.png"), length); err != nil {
 		return err
 	}
-	report := s.report()
-	fmt.Print(report)
 	if err := os.WriteFile(filepath.Join(out, "report.md"), []byte(report), 0o644); err != nil {
 		return err
 	}
