@@ -109,9 +109,16 @@ func (p *program) open(ctx context.Context, t target, queue string) (*client, er
 	if err != nil {
 		return nil, err
 	}
-	c.queue = path.Base(queue)
+	c.queue = queue
 	if strings.Contains(queue, "://") {
-		c.url = &queue
+		u, err := url.Parse(queue)
+		if err != nil || u.Host == "" {
+			return nil, usagef("%q is not the URL of a queue", queue)
+		}
+		if at, _ := url.Parse(c.endpoint); t.endpoint == "" && u.Host != at.Host { // it has been parsed before
+			return nil, usagef("queue %s is not at the endpoint %s: say with -endpoint which is meant", queue, c.endpoint)
+		}
+		c.queue, c.url = path.Base(queue), &queue
 		return c, nil
 	}
 	out, err := c.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &queue})

@@ -225,6 +225,9 @@ func (b *builder) make(q *queueConfig, waiting []string) error {
 		if _, ok := b.service.Queue(q.DeadLetter); !ok {
 			return usagef("queue %q: deadLetter is %q, allowed: one of the queues that are given", q.Name, q.DeadLetter)
 		}
+		if q.MaxReceives < 1 || q.MaxReceives > 1000 {
+			return usagef("queue %q: maxReceives is %d, allowed with deadLetter: 1 to 1000", q.Name, q.MaxReceives)
+		}
 		policy, _ := json.Marshal(map[string]any{ // texts and a number
 			"deadLetterTargetArn": fmt.Sprintf("arn:aws:sqs:%s:%s:%s", b.config.Region, b.config.Account, q.DeadLetter),
 			"maxReceiveCount":     q.MaxReceives,

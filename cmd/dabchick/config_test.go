@@ -62,7 +62,7 @@ func TestConfigErrorsNameWhatIsWrong(t *testing.T) {
 		{queue(`"deadLetter": "jobs", "maxReceives": 3`), `queue "jobs": deadLetter leads back to it`},
 		{queue(`"maxReceives": 3`), `queue "jobs": maxReceives is 3, allowed: only with deadLetter`},
 		{queue(`"deadLetter": "x", "attributes": {"RedrivePolicy": ""}`), "says the same as RedrivePolicy"},
-		{`{"queues": [{"name": "a", "deadLetter": "b"}, {"name": "b"}]}`, "Invalid value for maxReceiveCount: it must be from 1 to 1000."},
+		{`{"queues": [{"name": "a", "deadLetter": "b"}, {"name": "b"}]}`, "maxReceives is 0, allowed with deadLetter: 1 to 1000"},
 		{`{"queues": [{"name": "a", "deadLetter": "b", "maxReceives": 1}, {"name": "b", "deadLetter": "a", "maxReceives": 1}]}`, "leads back"},
 		{strings.Repeat(" ", mostConfig+1), "has more than 1048576 bytes"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -132,8 +133,8 @@ func pairs(flag string, texts []string) (map[string]string, error) {
 	m := map[string]string{}
 	for _, text := range texts {
 		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
-			return nil, usagef("-%s is %q, allowed: name=value", flag, text)
+		if !ok || name == "" || !utf8.ValidString(text) {
+			return nil, usagef("-%s is %q, allowed: name=value, in UTF-8", flag, text)
 		}
 		if _, twice := m[name]; twice {
 			return nil, usagef("-%s %s is given twice", flag, name)

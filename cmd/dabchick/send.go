@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -132,6 +133,9 @@ func (p *program) sendOne(ctx context.Context, f sendFlags, queue, body string) 
 	if err != nil {
 		return err
 	}
+	if !utf8.ValidString(body) {
+		return errNotText
+	}
 	e := o.entry("", body, f.dedup)
 	sent, err := o.SendMessage(ctx, &sqs.SendMessageInput{
 		QueueUrl: o.url, MessageBody: e.MessageBody, DelaySeconds: e.DelaySeconds, MessageAttributes: e.MessageAttributes,
@@ -146,6 +150,10 @@ func (p *program) sendOne(ctx context.Context, f sendFlags, queue, body string) 
 	_, err = fmt.Fprintln(p.out, *sent.MessageId)
 	return err
 }
+
+// errNotText is said before a body is sent: the SDK would send something else, and find that
+// out by the answer.
+var errNotText = errors.New("the body is not UTF-8: SQS takes text only")
 
 // A batch is lines that are sent in one call.
 type batch struct {
@@ -211,11 +219,18 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 func (p *program) sendBatch(ctx context.Context, o *outbox, b batch) (int, error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: o.url}
 	for i, text := range b.lines {
+		if !utf8.ValidString(text) {
+			fmt.Fprintf(p.err, "dabchick: send: line %d: %v\n", b.at[i], errNotText)
+			continue
+		}
 		dedup := o.dedup
 		if dedup != "" {
 			dedup = fmt.Sprintf("%s-%d", dedup, b.at[i])
 		}
 		in.Entries = append(in.Entries, o.entry(strconv.Itoa(i), text, dedup))
+	}
+	if len(in.Entries) == 0 {
+		return 0, nil
 	}
 	out, err := o.SendMessageBatch(ctx, in, o.zero.option)
 	if err != nil {

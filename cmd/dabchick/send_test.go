@@ -159,6 +159,19 @@ func TestRefusedLinesAreNamed(t *testing.T) {
 	require.Contains(t, r.err, "lines 1 to 2: InvalidParameterValue")
 }
 
+// A line in another encoding is not sent as something else.
+func TestLinesThatAreNotTextAreRefused(t *testing.T) {
+	s := newService(t, "jobs")
+	r := runWith(t.Context(), s, strings.NewReader("caf\xe9\ntea\n"), "send", "jobs")
+	require.Equal(t, result{exitFailed, "1 messages sent to jobs\n",
+		"dabchick: send: line 1: the body is not UTF-8: SQS takes text only\n" +
+			"dabchick: send: 1 of 2 lines were refused\n"}, r)
+	require.Equal(t, "tea\n", ok(t, s, "receive", "jobs", "-max", "10"))
+	r = runWith(t.Context(), s, strings.NewReader("\xe9\n"), "send", "jobs")
+	require.Equal(t, exitFailed, r.code)
+	require.Zero(t, visible(t, s, "jobs"))
+}
+
 func TestLinesAreNotSentTwiceToAFIFOQueue(t *testing.T) {
 	s := newService(t, "orders.fifo")
 	lines := "a\nb\nc\n"
