@@ -447,3 +447,16 @@ func TestSuiteCatchesBrokenDrivers(t *testing.T) {
 	}
 	require.Empty(t, drivertest.Try(t, drivertest.Harness{Open: newEngineDriver, OpenFIFO: newFIFODriver}))
 }
+
+// An error of one entry may be in the entry's place, where it is the call's as well.
+func TestSuiteTakesErrorsInTheEntrysPlace(t *testing.T) {
+	require.Empty(t, drivertest.Try(t, drivertest.Harness{Open: func(tb testing.TB) driver.Queue {
+		return broken{Queue: newEngineDriver(tb), send: func(q driver.Queue, ctx context.Context, batch []driver.Outgoing) ([]driver.Sent, error) {
+			sent, err := q.Send(ctx, batch)
+			if err != nil && len(batch) == 1 {
+				return []driver.Sent{{Err: err}}, nil
+			}
+			return sent, err
+		}}
+	}}))
+}

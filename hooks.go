@@ -27,7 +27,8 @@ type Event[T any] struct {
 	Time  time.Time // when it was noticed
 	// Message is the message as it was after the event, with a zero Receipt.
 	// ID and Receives together name a delivery. It is zero for events that
-	// concern the whole queue.
+	// concern the whole queue, and on a backend when a receipt is settled, which does
+	// not say whose it is.
 	Message Message[T]
 	// Reason says why a message was dead-lettered.
 	Reason string

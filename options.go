@@ -153,7 +153,9 @@ type Options[T any] struct {
 type Codec[T any] interface {
 	// Encode returns the bytes of a body. They may share memory with it.
 	Encode(T) ([]byte, error)
-	// Decode returns the body. It may keep the bytes.
+	// Decode returns the body. It may keep the bytes. A message that it fails for is
+	// passed over by a receive that has others, and else is the receive's error; it
+	// comes up again, and is not dead-lettered, whatever MaxReceives is.
 	Decode([]byte) (T, error)
 }
 

@@ -52,9 +52,8 @@ var queueCases = []testCase{
 			ended, cancel := context.WithCancel(e.ctx)
 			cancel()
 			e.send("a")
-			_, err := e.q.Send(ended, []driver.Outgoing{{Body: []byte("b")}})
-			e.is(err, context.Canceled)
-			_, err = e.q.Receive(ended, driver.Receive{Max: 1, Visibility: e.unit(5)})
+			e.is(e.sendError(ended), context.Canceled)
+			_, err := e.q.Receive(ended, driver.Receive{Max: 1, Visibility: e.unit(5)})
 			e.is(err, context.Canceled)
 			e.equal(e.bodies(5), []string{"a"})
 		},
@@ -70,11 +69,7 @@ var queueCases = []testCase{
 			e.must(e.q.Close())
 			_, err := e.q.Receive(e.ctx, driver.Receive{Max: 1, Visibility: e.unit(1)})
 			e.is(err, driver.ErrClosed)
-			sent, err := e.q.Send(e.ctx, []driver.Outgoing{{Body: []byte("a")}})
-			if err == nil && len(sent) == 1 {
-				err = sent[0].Err
-			}
-			e.is(err, driver.ErrClosed)
+			e.is(e.sendError(e.ctx), driver.ErrClosed)
 		},
 	},
 	{
@@ -88,6 +83,15 @@ var queueCases = []testCase{
 			e.equal(other.bodies(5), []string{"there"})
 		},
 	},
+}
+
+// sendError returns why one message is not sent: the call may say so, or its entry.
+func (e *env) sendError(ctx context.Context) error {
+	sent, err := e.q.Send(ctx, []driver.Outgoing{{Body: []byte("not sent")}})
+	if err == nil && len(sent) == 1 {
+		err = sent[0].Err
+	}
+	return err
 }
 
 func (e *env) counts(visible, inFlight, delayed int) {
