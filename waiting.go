@@ -139,7 +139,7 @@ func (q *Queue[T]) untimed() (now int64) {
 func (q *Queue[T]) catchUp(now int64) int64 {
 	for n := 1; q.prompt() && q.surface(now) || q.expire(now); n++ {
 		if n%noticed == 0 {
-			q.leave(now)
+			q.unlock() // nobody is served: what holds back a message may not be noticed yet
 			q.mu.Lock()
 			now = q.core.advance(now)
 		}
@@ -196,6 +196,11 @@ func (q *Queue[T]) leave(now int64) {
 		}
 		q.openBacklog()
 	}
+	q.unlock()
+}
+
+// unlock unlocks, and tells what there is to tell.
+func (q *Queue[T]) unlock() {
 	if len(q.events) > 0 {
 		q.tell()
 		return
