@@ -107,8 +107,7 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 	returned := false
 	defer func() {
 		if !returned { // a hook of the other queue has panicked
-			q.finish(moves)
-			q.mu.Unlock()
+			q.leave(q.finish(moves))
 		}
 	}()
 	for i := range moves {
@@ -122,7 +121,7 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 // taken comes back: to its receiver, or to its place, to be delivered once more
 // before the move is tried again.
 func (q *Queue[T]) finish(moves []move[T]) (now int64) {
-	now = q.enter(q.clock())
+	now = q.relock()
 	for i := range moves {
 		mv := &moves[i]
 		if mv.taken {
@@ -139,7 +138,7 @@ func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 			q.core.putBack(mv.slot, m, mv.was)
 		}
 	}
-	return now
+	return q.timed(now)
 }
 
 // detached returns the message of a move, or nil if it was purged or expired on
@@ -330,18 +329,17 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		to = more.from
 	}
 	mv := q.newMove(now, slot, m, to, "")
-	q.leave(now)
-
-	err := errAgain // stays if a hook of the other queue panics
+	err := errAgain // stays if a hook panics
 	defer func() {
-		now := q.enter(q.clock())
+		now := q.relock()
 		if err == nil {
 			q.moved(now, &mv, Redriven)
 		} else if m := q.stranded(now, &mv); m != nil {
 			q.core.putBack(slot, m, mv.was)
 		}
-		q.leave(now)
+		q.leave(q.timed(now))
 	}()
+	q.leave(now)
 	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
 	return err == nil, err
 }

@@ -260,3 +260,104 @@ func TestPanicInAHookOfTheDeadLetterQueue(t *testing.T) {
 		require.NoError(t, dead.Check())
 	})
 }
+
+// A call that a hook takes out of its wait by a panic waits no longer: nothing is
+// handed to it.
+func TestPanicInAHookLeavesNobodyInLine(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{Retention: time.Second, OnEvent: func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Expired {
+				panic("boom")
+			}
+		}})
+		send(t, q, "old")
+		time.Sleep(2 * time.Second)
+		require.PanicsWithValue(t, "boom", func() { q.Receive(ctx) })
+		require.Zero(t, stats(t, q).WaitingReceivers)
+		send(t, q, "new")
+		m := take(t, q)
+		require.Equal(t, "new", m.Body)
+		require.Equal(t, 1, m.Receives)
+		require.NoError(t, m.Delete(ctx))
+
+		q = mustNew(t, dabchick.Options[string]{MaxMessages: 1, VisibilityTimeout: time.Second, OnEvent: func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Reappeared {
+				panic("boom")
+			}
+		}})
+		send(t, q, "a")
+		m = take(t, q)
+		time.Sleep(2 * time.Second)
+		require.PanicsWithValue(t, "boom", func() { q.Send(ctx, "b") })
+		require.Zero(t, stats(t, q).WaitingSenders)
+		require.NoError(t, m.Delete(ctx))
+		counts(t, q, 0, 0, 0)
+	})
+}
+
+// Those who wait have what comes back from a move that a hook has torn away.
+func TestPanicInAHookOfTheDeadLetterQueueWakesWhoWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, dead := withDead(t, 1)
+		o := dead.Options()
+		o.OnEvent = func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Arrived {
+				panic("boom")
+			}
+		}
+		require.NoError(t, dead.SetOptions(o))
+		send(t, q, "a", "b")
+		a, b := take(t, q), take(t, q)
+		q.Pause()
+		require.NoError(t, a.Release(ctx))
+		require.NoError(t, b.Release(ctx))
+		waits := start(func() (dabchick.Message[string], error) { return q.Receive(ctx) })
+		blocked(t, waits)
+		require.PanicsWithValue(t, "boom", q.Resume)
+		require.Equal(t, "b", finished(t, waits).value.Body)
+		require.NoError(t, q.Check())
+	})
+}
+
+// A move ends, well or not, before its queue tells what has happened meanwhile.
+func TestPanicInAHookLeavesNoMoveHalfway(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		panicsOnce := func() func(dabchick.Event[string]) {
+			armed := true
+			return func(e dabchick.Event[string]) {
+				if e.Kind == dabchick.Reappeared && armed {
+					armed = false
+					panic("boom")
+				}
+			}
+		}
+		q, dead := withDead(t, 1)
+		o := dead.Options()
+		o.OnEvent = func(e dabchick.Event[string]) { time.Sleep(time.Second) }
+		require.NoError(t, dead.SetOptions(o))
+		o = q.Options()
+		o.OnEvent = panicsOnce()
+		require.NoError(t, q.SetOptions(o))
+		send(t, q, "a")
+		m, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Visibility: time.Minute})
+		require.NoError(t, err)
+		send(t, q, make([]string, mass)...) // so many that they are told while they are noticed
+		takeAll := dabchick.ReceiveOptions{Max: mass, Visibility: time.Second}
+		_, err = q.ReceiveBatch(ctx, takeAll)
+		require.NoError(t, err)
+		require.PanicsWithValue(t, "boom", func() { m[0].DeadLetter(ctx, "why") })
+		counts(t, q, mass, 0, 0)
+		counts(t, dead, 1, 0, 0)
+
+		q = mustNew(t, dabchick.Options[string]{OnEvent: panicsOnce(), VisibilityTimeout: time.Second / 2})
+		to := mustNew(t, dabchick.Options[string]{})
+		send(t, q, "c", "a", "b")
+		take(t, q)
+		require.PanicsWithValue(t, "boom", func() {
+			q.Redrive(ctx, dabchick.RedriveOptions[string]{To: to, Rate: 1}) // c comes up before b is moved
+		})
+		counts(t, q, 2, 0, 0)
+		counts(t, to, 1, 0, 0)
+		require.NoError(t, q.Check())
+	})
+}

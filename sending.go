@@ -142,6 +142,12 @@ func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
 	w.sending = s
 	q.shutBacklog()
 	q.senders.join(w)
+	returned := false
+	defer func() {
+		if !returned { // a hook has panicked
+			q.abandon(&q.senders, w)
+		}
+	}()
 	q.leave(now)
 	select {
 	case <-w.woken:
@@ -155,6 +161,7 @@ func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
 		}
 		q.leave(now)
 	}
+	returned = true
 	if w.err != nil {
 		s.fail(w.err)
 	}

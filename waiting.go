@@ -101,6 +101,13 @@ func (q *Queue[T]) enter(reading int64) (now int64) {
 	return q.timed(q.core.advance(reading))
 }
 
+// relock locks the queue for what has to be done before anything that may meet a hook
+// that panics: what has come up is left to timed.
+func (q *Queue[T]) relock() (now int64) {
+	q.mu.Lock()
+	return q.core.advance(q.clock())
+}
+
 // timed brings the queue up to now. It needs the lock.
 func (q *Queue[T]) timed(now int64) int64 {
 	if now > q.core.expiry || now >= q.core.hidden.bound && q.prompt() {
@@ -388,6 +395,12 @@ func (q *Queue[T]) takeNext(now int64, m *Message[T], d time.Duration) (seen, er
 func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], wait time.Duration) error {
 	q.shutBacklog() // what senders have put there till now is served by leave
 	q.receivers.join(w)
+	returned := false
+	defer func() {
+		if !returned { // a hook has panicked
+			q.abandon(&q.receivers, w)
+		}
+	}()
 	q.leave(now)
 
 	var over <-chan time.Time
@@ -398,7 +411,6 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 	}
 	select {
 	case <-w.woken:
-		return w.err
 	case <-over:
 		// A message that comes up at this very instant is still in time.
 		now := q.enter(q.clock())
@@ -410,7 +422,6 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 			<-w.woken
 		}
 		q.leave(now)
-		return w.err
 	case <-ctx.Done():
 		now := q.enter(q.clock())
 		if w.waiting {
@@ -423,8 +434,19 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 			q.handBack(now, w)
 		}
 		q.leave(now)
-		return ctx.Err()
+		w.err = ctx.Err()
 	}
+	returned = true
+	return w.err
+}
+
+// abandon takes a call that ends by a panic out of its line.
+func (q *Queue[T]) abandon(l *line[T], w *waiter[T]) {
+	now := q.relock()
+	if w.waiting {
+		l.quit(w)
+	}
+	q.leave(q.timed(now))
 }
 
 // handBack undoes the deliveries to w, except those that another receive or a

@@ -336,7 +336,7 @@ var planted = []bug{
 		"a.timer.Stop()", "",
 		"TestI12NoTimerRunsWhenNobodyWaits"},
 	{"a goroutine is left after a cancelled receive", "I12", "waiting.go",
-		"return ctx.Err()", "go func() { <-w.woken }()\n\t\treturn ctx.Err()",
+		"w.err = ctx.Err()\n\t}\n\treturned", "go func() { <-w.woken }()\n\t\tw.err = ctx.Err()\n\t}\n\treturned",
 		"TestReceiveEndsWithItsContext"},
 	{"bodies of deleted messages are kept", "I12", "visibility.go",
 		"*c.cell(slot) = cell[T]{}", "",
