@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -255,6 +256,51 @@ func TestBackendPause(t *testing.T) {
 		require.NoError(t, q.Close())
 		require.ErrorIs(t, <-got, ErrClosed)
 		require.NoError(t, q.Close())
+	})
+}
+
+func TestBackendPauseAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, _ := onEngine(t, Options[string]{})
+		q.Pause()
+		got := make(chan string, 1)
+		go func() {
+			m, _ := q.Receive(ctx)
+			got <- m.Body
+		}()
+		synctest.Wait()
+		q.Pause()
+		_, err := q.Send(ctx, "a")
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Empty(t, got, "it is paused still")
+		q.Resume()
+		require.Equal(t, "a", <-got)
+	})
+}
+
+// A dead letter has no number of the backend that it comes from.
+func TestBackendSequenceNumberOfADeadLetter(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		for _, fifo := range []bool{false, true} {
+			dead, err := New("dead", Options[string]{FIFO: fifo})
+			require.NoError(t, err)
+			q, err := New("front", Options[string]{Driver: newFIFODriver(t), DeadLetter: dead, MaxReceives: 1})
+			require.NoError(t, err)
+			_, err = q.SendWith(ctx, "a", SendOptions{Group: "g"})
+			require.NoError(t, err)
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.Equal(t, "00000000000000000002", m.SequenceNumber())
+			require.NoError(t, m.DeadLetter(ctx, "why"))
+			m, ok = dead.TryReceive()
+			require.True(t, ok)
+			want := ""
+			if fifo {
+				want = fmt.Sprintf("%020d", m.more.number)
+			}
+			require.Equal(t, want, m.SequenceNumber())
+		}
 	})
 }
 

@@ -81,6 +81,7 @@ func (q *Queue[T]) buried(more *details[T], id ID, sentAt, now time.Time, receiv
 		d = *more
 	}
 	d.id, d.from, d.earlier = id, q, receives
+	d.sequence = "" // that of a backend; it has one of its dead-letter queue
 	if d.dedup != "" || q.core.fifo {
 		d.dedup = id.String() // so that it is nobody else's
 	}

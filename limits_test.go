@@ -2,6 +2,7 @@ package dabchick_test
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -205,6 +206,22 @@ func TestMaxBytes(t *testing.T) {
 		_, err = sized.Send(ctx, 3)
 		require.ErrorIs(t, err, dabchick.ErrFull)
 		send(t, sized, 2)
+	})
+}
+
+// Sizes at the end of the range neither wrap round nor get past the bound.
+func TestMaxBytesWithHugeSizes(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		o := dabchick.Options[int]{MaxBytes: math.MaxInt64 - 1, FailFast: true, Size: func(n int) int { return n }}
+		q := mustNew(t, o)
+		var invalid *dabchick.InvalidError
+		_, err := q.SendWith(ctx, math.MaxInt, dabchick.SendOptions{
+			Attributes: map[string]dabchick.Attribute{"a": dabchick.StringAttribute("b")}})
+		require.ErrorAs(t, err, &invalid)
+		send(t, q, math.MaxInt-2)
+		_, err = q.Send(ctx, 2)
+		require.ErrorIs(t, err, dabchick.ErrFull)
+		send(t, q, 1)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -447,7 +448,7 @@ func (q *Queue[T]) size(body T, more *details[T]) int64 {
 		n = max(int64(f(body)), 0)
 	}
 	if more != nil {
-		n += attributesSize(more.attributes)
+		n += min(attributesSize(more.attributes), math.MaxInt64-n)
 	}
 	return n
 }

@@ -86,6 +86,16 @@ func TestSetOptions(t *testing.T) {
 	})
 }
 
+// The size of a message is a matter of New, so a bound on it cannot bring one along.
+func TestMaxBytesNeedsTheSizeGivenToNew(t *testing.T) {
+	q := mustNew(t, dabchick.Options[struct{}]{})
+	o := q.Options()
+	o.Size, o.MaxBytes = func(struct{}) int { return 1 }, 10
+	var invalid *dabchick.InvalidError
+	require.ErrorAs(t, q.SetOptions(o), &invalid)
+	require.Equal(t, "MaxBytes", invalid.Field)
+}
+
 func TestNames(t *testing.T) {
 	for _, name := range []string{"", "a\nb", "\x00", "\xff", strings.Repeat("x", 256)} {
 		_, err := dabchick.New(name, dabchick.Options[string]{})

@@ -138,6 +138,7 @@ func (q *Queue[T]) Options() Options[T] {
 // retention, a dead-letter policy, a deduplication window and the bounds apply
 // to what is there as well. A bound below what the queue holds drops nothing.
 func (q *Queue[T]) SetOptions(options Options[T]) error {
+	options.Size = q.sizer // without which there is no MaxBytes
 	o, err := options.settled()
 	if err == nil && o.DeadLetter == q {
 		err = &InvalidError{"DeadLetter", q.name, "another queue than this"}
@@ -313,9 +314,9 @@ func (q *Queue[T]) setPaused(paused bool, kind EventKind) {
 		q.shutBacklog()
 		q.paused = paused
 		q.note(now, kind, 0, nil)
-	}
-	if q.backend != nil {
-		q.backend.setPaused(paused)
+		if q.backend != nil {
+			q.backend.setPaused(paused)
+		}
 	}
 }
 

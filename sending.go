@@ -68,7 +68,7 @@ func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error 
 		return ErrFull
 	case othersWait,
 		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
-		o.MaxBytes > 0 && q.core.size()+e.size > o.MaxBytes:
+		o.MaxBytes > 0 && q.core.size() > o.MaxBytes-e.size:
 		if o.FailFast {
 			return ErrFull
 		}
