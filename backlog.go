@@ -171,10 +171,12 @@ func (b *backlog[T]) take(m *mail[T]) (more *details[T]) {
 func (b *backlog[T]) len() int { return int(b.added.count() - b.taken) }
 
 // sums returns how many messages were ever added, how many are there, and their
-// sizes. It needs the queue's lock.
-func (b *backlog[T]) sums() (added uint64, n int, bytes int64) {
+// sizes. Those that are not there count as sent no earlier than now: somebody knows
+// what was there before them. It needs the queue's lock.
+func (b *backlog[T]) sums(now int64) (added uint64, n int, bytes int64) {
 	added = b.added.lock()
 	defer b.added.unlock(added)
+	b.at = max(b.at, now)
 	return added, int(added - b.taken), b.bytes - b.weighed
 }
 

@@ -52,6 +52,39 @@ func TestI16TimeDoesNotRunBackwards(t *testing.T) {
 	q.leave(now)
 }
 
+// A sender that was overtaken between its look at the clock and its lock, by a call that
+// has told what there is, counts as sending after what was told.
+func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		q, err := New("q", Options[string]{})
+		require.NoError(t, err)
+		send := func(body string) {
+			_, err := q.Send(ctx, body)
+			require.NoError(t, err)
+		}
+		send("released")
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		send("first")
+		time.Sleep(1)
+		reading := q.clock()
+		time.Sleep(1)
+		require.NoError(t, m.Release(ctx))
+		s, err := q.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 2, s.Visible)
+		n := q.backlog.added.lock() // as queueUp goes on
+		q.backlog.add(n, reading, "overtaken", nil, 0)
+		q.backlog.added.unlock(n + 1)
+		for _, want := range []string{"first", "released", "overtaken"} {
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.Equal(t, want, m.Body)
+		}
+	})
+}
+
 func TestI12NoTimerRunsWhenNobodyWaits(t *testing.T) {
 	for name, end := range map[string]func(q *Queue[string], cancel func()){
 		"close":  func(q *Queue[string], cancel func()) { q.Close() },

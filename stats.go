@@ -101,7 +101,7 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	if at, ok := c.waiting(); ok {
 		s.LongestWait = time.Duration(now - at)
 	}
-	added, n, bytes := c.backlog.sums() // last, as it may grow meanwhile
+	added, n, bytes := c.backlog.sums(now) // last, as it may grow meanwhile
 	s.Visible = c.counts[visible] + n
 	s.InFlight = c.counts[inFlight] + c.counts[moving]
 	s.Delayed = c.counts[delayed]
