@@ -82,6 +82,18 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 			require.True(t, ok)
 			require.Equal(t, want, m.Body)
 		}
+
+		// The same if what was told is that there is nothing.
+		reading = q.clock()
+		time.Sleep(1)
+		_, ok = q.TryReceive()
+		require.False(t, ok)
+		n = q.backlog.added.lock()
+		q.backlog.add(n, reading, "overtaken", nil, 0)
+		q.backlog.added.unlock(n + 1)
+		m, ok = q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, q.time(q.clock()), m.SentAt())
 	})
 }
 

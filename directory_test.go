@@ -54,6 +54,9 @@ func TestDirectoryGrowsInSmallTables(t *testing.T) {
 	}
 	for i := range many {
 		require.EqualValues(t, i+1, join(i))
+		if i < manyPlaces/2 {
+			require.Len(t, groups.numbers.tables, 1, "few need no more than one")
+		}
 	}
 	places := 0
 	for _, table := range groups.numbers.tables {

@@ -716,3 +716,21 @@ func TestGroupsThatComeAndGoTakeNoRoom(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, q.GroupRoom())
 }
+
+// Whatever an option of a message is, it arrives.
+func TestEachOptionOfAFIFOMessageArrives(t *testing.T) {
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
+		attributes := map[string]dabchick.Attribute{"a": dabchick.StringAttribute("b")}
+		for _, o := range []dabchick.SendOptions{
+			{Group: "g", TraceHeader: "Root=1"}, {Group: "g", DedupID: "d"}, {Group: "g", Attributes: attributes},
+		} {
+			_, err := q.SendWith(ctx, "a", o)
+			require.NoError(t, err)
+			m := take(t, q)
+			require.Equal(t, o.TraceHeader, m.TraceHeader())
+			require.Equal(t, o.DedupID, m.DedupID())
+			require.Equal(t, o.Attributes, m.Attributes())
+			require.NoError(t, m.Delete(ctx))
+		}
+	})
+}

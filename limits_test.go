@@ -209,6 +209,37 @@ func TestMaxBytes(t *testing.T) {
 	})
 }
 
+// Size is called without a lock, so a queue may change under a send that has begun.
+func TestQueueThatIsClosedWhileASizeIsFound(t *testing.T) {
+	for _, fifo := range []bool{false, true} {
+		for name, send := range map[string]func(*dabchick.Queue[string], dabchick.SendOptions) error{
+			"one": func(q *dabchick.Queue[string], o dabchick.SendOptions) error {
+				_, err := q.SendWith(context.Background(), "a", o)
+				return err
+			},
+			"batch": func(q *dabchick.Queue[string], o dabchick.SendOptions) error {
+				_, err := q.SendBatch(context.Background(), []dabchick.Outgoing[string]{{Body: "a", SendOptions: o}})
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				var q *dabchick.Queue[string]
+				q = mustNew(t, dabchick.Options[string]{FIFO: fifo, Size: func(string) int {
+					q.Close()
+					return 1
+				}})
+				var o dabchick.SendOptions
+				if fifo {
+					o.Group = "g"
+				}
+				require.ErrorIs(t, send(q, o), dabchick.ErrClosed)
+				counts(t, q, 0, 0, 0)
+				require.NoError(t, q.Check())
+			})
+		}
+	}
+}
+
 // Sizes at the end of the range neither wrap round nor get past the bound.
 func TestMaxBytesWithHugeSizes(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {

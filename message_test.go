@@ -3,6 +3,7 @@ package dabchick_test
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"testing"
 	"time"
 
@@ -199,5 +200,21 @@ func TestReceiptHandlesShowNothing(t *testing.T) {
 		for c, n := range at[p] {
 			require.Less(t, n, handles/6, "%q at place %d", c, p)
 		}
+	}
+}
+
+// What the queue keeps messages in is used again, and tells nothing of those before.
+func TestMessageHasNothingOfThoseBeforeIt(t *testing.T) {
+	q := mustNew(t, dabchick.Options[int]{})
+	for i := range 1000 {
+		var o dabchick.SendOptions
+		if i%3 == 0 {
+			o.TraceHeader = strconv.Itoa(i)
+		}
+		_, err := q.SendWith(t.Context(), i, o)
+		require.NoError(t, err)
+		m := take(t, q)
+		require.Equal(t, o.TraceHeader, m.TraceHeader())
+		require.NoError(t, m.Delete(t.Context()))
 	}
 }

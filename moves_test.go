@@ -80,26 +80,32 @@ func TestRedriveOfWhatOthersTake(t *testing.T) {
 // What a dead-letter queue has refused is delivered once more, and then moved if
 // that has become possible.
 func TestRefusedDeadLetterIsMovedLater(t *testing.T) {
-	bubble(t, func(t *testing.T, ctx context.Context) {
-		closed, open := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{})
-		require.NoError(t, closed.Close())
-		q := mustQueue(t, Options[string]{DeadLetter: closed, MaxReceives: 1, VisibilityTimeout: time.Second})
-		_, err := q.Send(ctx, "x")
-		require.NoError(t, err)
-		for range 2 {
+	for _, fifo := range []bool{false, true} {
+		bubble(t, func(t *testing.T, ctx context.Context) {
+			closed, open := mustQueue(t, Options[string]{FIFO: fifo}), mustQueue(t, Options[string]{FIFO: fifo})
+			require.NoError(t, closed.Close())
+			q := mustQueue(t, Options[string]{FIFO: fifo, DeadLetter: closed, MaxReceives: 1, VisibilityTimeout: time.Second})
+			o := SendOptions{}
+			if fifo {
+				o.Group = "g"
+			}
+			_, err := q.SendWith(ctx, "x", o)
+			require.NoError(t, err)
+			for range 2 {
+				_, ok := q.TryReceive()
+				require.True(t, ok)
+				time.Sleep(time.Second)
+			}
+			options := q.Options()
+			options.DeadLetter = open
+			require.NoError(t, q.SetOptions(options))
 			_, ok := q.TryReceive()
+			require.False(t, ok)
+			m, ok := open.TryReceive()
 			require.True(t, ok)
-			time.Sleep(time.Second)
-		}
-		o := q.Options()
-		o.DeadLetter = open
-		require.NoError(t, q.SetOptions(o))
-		_, ok := q.TryReceive()
-		require.False(t, ok)
-		m, ok := open.TryReceive()
-		require.True(t, ok)
-		require.Equal(t, 3, m.Receives)
-	})
+			require.Equal(t, 3, m.Receives)
+		})
+	}
 }
 
 // A message whose lease has ended while it was on its way comes after those that

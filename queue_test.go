@@ -155,6 +155,13 @@ func TestDelay(t *testing.T) {
 		require.Equal(t, []string{"queue's own"}, takeAll(t, q))
 		send(t, q, "at once")
 		require.Equal(t, []string{"at once"}, takeAll(t, q))
+
+		o.Delay = ns
+		require.NoError(t, q.SetOptions(o))
+		send(t, q, "hardly delayed")
+		takeNone(t, q)
+		time.Sleep(ns)
+		require.Equal(t, []string{"hardly delayed"}, takeAll(t, q))
 	})
 }
 

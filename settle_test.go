@@ -99,6 +99,19 @@ func TestReceiptStandings(t *testing.T) {
 	}
 }
 
+func TestForeignReceiptsOnFIFO(t *testing.T) {
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
+		other := newFIFO(t, dabchick.Options[string]{})
+		sendTo(t, q, "a1")
+		sendTo(t, other, "a1")
+		own, foreign := take(t, q), take(t, other)
+		require.ErrorIs(t, q.Delete(ctx, foreign.Receipt), dabchick.ErrReceiptInvalid)
+		counts(t, q, 0, 1, 0)
+		require.NoError(t, own.Delete(ctx))
+		counts(t, q, 0, 0, 0)
+	})
+}
+
 func TestForeignReceipts(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		a, b := mustNew(t, dabchick.Options[string]{}), mustNew(t, dabchick.Options[string]{})
