@@ -74,3 +74,15 @@ func TestDirectoryGrowsInSmallTables(t *testing.T) {
 	require.Empty(t, groups.chunks)
 	require.Empty(t, groups.numbers.tables)
 }
+
+// Groups that come and go take no more room than those that are there at a time.
+func TestDirectoryOfGroupsThatComeAndGo(t *testing.T) {
+	groups := newGroups(false)
+	groups.clear()
+	for i := range 1000 {
+		name := strconv.Itoa(i)
+		groups.leave(0, groups.join(0, groups.hash(name), name))
+	}
+	require.Len(t, groups.numbers.tables, 1)
+	require.Len(t, groups.numbers.tables[0].places, firstPlaces)
+}

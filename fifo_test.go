@@ -734,3 +734,11 @@ func TestEachOptionOfAFIFOMessageArrives(t *testing.T) {
 		}
 	})
 }
+
+func TestGroupOfAFIFOMessageIsUTF8(t *testing.T) {
+	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
+		_, err := q.SendWith(ctx, "a", dabchick.SendOptions{Group: "\xff"})
+		refused(t, err, "Group")
+		counts(t, q, 0, 0, 0)
+	})
+}
