@@ -618,10 +618,12 @@ func TestOptionsOfTheOtherKindAreRefused(t *testing.T) {
 		_, err := dabchick.New("q", o)
 		refused(t, err, field)
 	}
-	q := newFIFO(t, dabchick.Options[string]{})
-	o := q.Options()
-	o.FIFO, o.DedupWindow = false, 0
-	refused(t, q.SetOptions(o), "FIFO")
+	for _, fifo := range []bool{false, true} {
+		q := mustNew(t, dabchick.Options[string]{FIFO: fifo})
+		o := q.Options()
+		o.FIFO = !fifo // and other options now do not go with it
+		refused(t, q.SetOptions(o), "FIFO")
+	}
 }
 
 // Many consumers, who now and then give up in the middle of a batch, work off

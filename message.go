@@ -257,7 +257,7 @@ type Receipt struct {
 }
 
 type delivery struct {
-	nth  uint32 // which one of the message
+	nth  uint32 // which one of the message, modulo 2^32
 	slot uint32 // where the message lies
 }
 

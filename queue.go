@@ -95,7 +95,6 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	q.core.clear()
 	q.shut = true
 	q.apply()
-	q.openBacklog()
 	if o.Driver != nil {
 		q.backend = newBackend(q, &o)
 	}
@@ -139,6 +138,9 @@ func (q *Queue[T]) Options() Options[T] {
 // to what is there as well. A bound below what the queue holds drops nothing.
 func (q *Queue[T]) SetOptions(options Options[T]) error {
 	options.Size = q.sizer // without which there is no MaxBytes
+	if options.FIFO != q.fifo {
+		return q.fail("set options", &InvalidError{"FIFO", options.FIFO, "what the queue was made with"})
+	}
 	o, err := options.settled()
 	if err == nil && o.DeadLetter == q {
 		err = &InvalidError{"DeadLetter", q.name, "another queue than this"}
@@ -148,9 +150,6 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 	}
 	if err == nil && (o.Driver != nil) != (q.backend != nil) {
 		err = &InvalidError{"Driver", o.Driver, "the one that the queue was made with"}
-	}
-	if err == nil && o.FIFO != q.core.fifo {
-		err = &InvalidError{"FIFO", o.FIFO, "what the queue was made with"}
 	}
 	if err != nil {
 		return q.fail("set options", err)

@@ -10,6 +10,9 @@ var planted = []bug{
 	{"hand-over forgets a cancelled receiver", "I1", "waiting.go",
 		"q.handBack(now, w)\n", "\n",
 		"TestCancelAtTheMomentOfHandOver TestConcurrentHistoriesAreLinearizable"},
+	{"a receiver that a hook's panic ended stays in line", "I1", "waiting.go",
+		"\tif w.waiting {\n\t\tl.quit(w)\n\t}\n\tq.leave(q.timed(now))", "\tq.leave(q.timed(now))",
+		"TestPanicInAHookLeavesNobodyInLine"},
 	{"a cancelled sender stays in line", "I1", "sending.go",
 		"q.senders.quit(w)", "",
 		"TestWaitingSenderEndsWithItsContext"},
@@ -76,6 +79,9 @@ var planted = []bug{
 		"TestReceiptHandles"},
 
 	// I5: order and locking of groups.
+	{"waiters are served before all that came up is noticed", "I5", "waiting.go",
+		"q.unlock() // nobody is served", "q.leave(now) // nobody is served",
+		"TestMassHeldBackByOneInFlight TestMassPastItsRetentionIsNotDelivered"},
 	{"only what comes while a group is locked is held back", "I5", "fifo.go",
 		"line.head != slot", "line.head != slot && c.groups.at(m.group).counts[inFlight] > 0",
 		"TestGroupIsLockedWhileOneOfItIsInFlight TestRandomProgram"},
