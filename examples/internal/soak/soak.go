@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -305,7 +306,7 @@ func (s *soak) redrive(ctx context.Context, from *queue) {
 }
 
 func (s *soak) purge(q *queue) {
-	there, err := q.Peek(context.Background(), 2*most)
+	there, err := q.Peek(context.Background(), math.MaxInt) // dead letters may be more than there are places for jobs
 	s.check(err)
 	n, err := q.Purge(context.Background())
 	s.check(err)
