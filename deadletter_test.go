@@ -369,7 +369,7 @@ func TestMoveOvertakenByPurge(t *testing.T) {
 
 func TestReceiveGoesOnAfterManyDeadLetters(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		const n = 3000 // more than are moved under one lock
+		const n = 3 * 1024 // a multiple of what is moved under one lock: the next is not one of them
 		q, dead := withDead(t, 1)
 		for range n {
 			send(t, q, "x")

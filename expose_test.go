@@ -7,3 +7,9 @@ func (r Receipt) Nth() int { return int(r.nth) }
 
 // SetHandle gives a delivery the receipt handle of a backend.
 func (m *Message[T]) SetHandle(handle string) { m.Receipt.handle = unique.Make(handle) }
+
+// Noticed returns how many messages are moved before others get a turn.
+func Noticed() int { return noticed }
+
+// SetNoticed changes that for all queues.
+func SetNoticed(n int) { noticed = n }

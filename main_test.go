@@ -2,6 +2,7 @@ package dabchick_test
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +13,15 @@ import (
 	"github.com/dabchickmq/dabchick"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Others get a turn after so few messages that short programs meet what else happens
+// only when a thousand come up at once. A benchmark has it as it is.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.bench").Value.String() == "" {
+		dabchick.SetNoticed(3)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // inBubble runs a test in fake time, which stands still until everybody waits.
 // It ends only when all goroutines have.

@@ -350,7 +350,7 @@ func (m *model) receive(most int, timeout time.Duration, attempt string) ([]*mod
 		var spent []*modelMessage
 		var prev *modelMessage
 		last := m.placed
-		for len(got) < most && !full() {
+		for len(got) < most && !full() && len(spent) < dabchick.Noticed() {
 			x := m.choose(prev, last)
 			if x == nil {
 				break

@@ -75,9 +75,9 @@ func (t *Totals) add(kind EventKind, n int) {
 	}
 }
 
-// noticed is how many messages are moved under the lock before others get a
-// turn.
-const noticed = 1024
+// noticed is how many messages are moved under the lock before others get a turn. In
+// tests it is less, see TestMain.
+var noticed = 1024
 
 // Stats returns the figures of the queue. The built-in engine never blocks and
 // returns no error. It takes O(1), and once for each message that came up
@@ -207,7 +207,7 @@ func (q *Queue[T]) Groups(ctx context.Context) ([]GroupStats, error) {
 		if q.core.groups.at(n).line.head != 0 {
 			all = append(all, q.groupStats(now, n))
 		}
-		if n%noticed == 0 {
+		if int(n)%noticed == 0 {
 			q.leave(now)
 			now = q.enter(q.clock())
 		}

@@ -294,6 +294,9 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, 
 		return seen{}, errWait
 	}
 	for {
+		if len(q.moves) == noticed {
+			return seen{}, errAgain
+		}
 		slot := uint32(0)
 		if prev != 0 && c.fifo {
 			slot = c.follower(now, prev)
@@ -301,7 +304,7 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, 
 		if slot == 0 {
 			slot = c.next(now, last)
 		}
-		if slot == 0 || len(q.moves) == noticed {
+		if slot == 0 {
 			if len(q.moves) > 0 {
 				return seen{}, errAgain // one of them may come back
 			}
