@@ -142,6 +142,9 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 			b.tell(&Event[T]{}, 1)
 			return nil, nil
 		}
+		if err := ctx.Err(); err != nil { // the driver had nothing to say of it
+			return nil, err
+		}
 	}
 }
 
@@ -289,7 +292,7 @@ func (b *backend[T]) delete(ctx context.Context, r Receipt) error {
 func (b *backend[T]) settleOne(ctx context.Context, op settling, r Receipt, d time.Duration) error {
 	var failed *BatchError
 	err := b.settle(ctx, op, []Receipt{r}, d)
-	if errors.As(err, &failed) {
+	if errors.As(err, &failed) && len(failed.Failed) > 0 {
 		return b.err(ctx, op.String(), failed.Failed[0].Err)
 	}
 	return err

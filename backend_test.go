@@ -386,12 +386,27 @@ func TestBackendErrors(t *testing.T) {
 	require.True(t, ok)
 	require.ErrorContains(t, m.DeadLetter(ctx, ""), "driver answered 0 results for 1 messages")
 
+	// A driver that is a queue itself may have an error of many entries for one.
+	var none BatchError
+	batch, err := New("front", Options[string]{Driver: faulty{newEngineDriver(t).(engineDriver), &none}})
+	require.NoError(t, err)
+	r, err = batch.ParseReceipt("h")
+	require.NoError(t, err)
+	require.ErrorIs(t, batch.Delete(ctx, r), &none)
+
 	// The error of a context comes bare, however the driver wraps it.
 	ended, cancel := context.WithCancel(ctx)
 	wrapping := faulty{newEngineDriver(t).(engineDriver), &opError{"poll", "wire", context.Canceled}}
 	late, err := New("front", Options[string]{Driver: cancelling{wrapping, cancel}})
 	require.NoError(t, err)
 	_, err = late.Receive(ended)
+	require.Equal(t, context.Canceled, err)
+
+	// A driver may answer that there is nothing, though there is time, or was.
+	ended, cancel = context.WithCancel(ctx)
+	idle, err := New("front", Options[string]{Driver: cancelling{faulty{newEngineDriver(t).(engineDriver), nil}, cancel}})
+	require.NoError(t, err)
+	_, err = idle.Receive(ended)
 	require.Equal(t, context.Canceled, err)
 }
 
