@@ -143,9 +143,14 @@ func purgeQueue(c *call, in *queueInput) (any, error) {
 		c.s.mu.Unlock()
 		return nil, purgeQueueInProgress.because("Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
+	before := q.purged
 	q.purged = now
 	c.s.mu.Unlock()
-	_, err = q.q.Purge(c.ctx)
+	if _, err = q.q.Purge(c.ctx); err != nil { // nothing was purged, and the next may try at once
+		c.s.mu.Lock()
+		q.purged = before
+		c.s.mu.Unlock()
+	}
 	return nil, c.said(err)
 }
 
