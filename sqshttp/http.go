@@ -76,8 +76,10 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, stopping context
 	if err == nil {
 		body, err = p.read(r)
 	}
-	a, err := c.answer(r, body, err)
-	p.release()
+	a, err := func() (*answer, error) {
+		defer p.release() // also if a hook panics
+		return c.answer(r, body, err)
+	}()
 	if err != nil {
 		a = c.encode("", newID(), nil, busy) // to be heard by who is still there
 	}
