@@ -64,6 +64,14 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 			w.ok("CreateQueue", create("f.fifo", "DelaySeconds", "0"))
 			w.refused("InvalidAttributeValue", "CreateQueue", create("q", "DelaySeconds", "x"))
 		}},
+		{"1.3 [A] create of a name that is taken compares each attribute by itself, by its value", func(w *wire) {
+			w.queue("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060")
+			w.ok("CreateQueue", create("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060"))
+			w.refused("QueueAlreadyExists", "CreateQueue", create("q", "SqsManagedSseEnabled", "true"))
+			w.queue("f.fifo", "DeduplicationScope", "messageGroup", "FifoThroughputLimit", "perMessageGroupId")
+			why := w.refused("QueueAlreadyExists", "CreateQueue", create("f.fifo", "DeduplicationScope", "queue"))
+			require.Contains(w, why, "DeduplicationScope")
+		}},
 		{"1.3 [A] counts and timestamps are not compared", func(w *wire) {
 			w.queue("q")
 			w.ok("CreateQueue", create("q", "ApproximateNumberOfMessages", "5", "CreatedTimestamp", "1"))

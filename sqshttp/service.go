@@ -306,12 +306,15 @@ func (s *Service) compare(q *queue, attributes map[string]string) error {
 	have := q.set.texts()
 	for _, name := range sortedKeys(attributes) {
 		value := attributes[name]
-		now := have[name]
-		if slices.Contains(readOnlyNames, name) || now == value || (now == "true" || now == "false") && strings.EqualFold(now, value) {
+		if slices.Contains(readOnlyNames, name) || have[name] == value {
 			continue
 		}
-		if _, err := q.set.with(map[string]string{name: value}, s.arn(q.name), s.byARN); err != nil {
+		other := *q.set
+		if err := other.set(name, value, s.arn(q.name), s.byARN); err != nil {
 			return err // it could not have that value
+		}
+		if other.texts()[name] == have[name] {
+			continue // it is written in another way
 		}
 		return queueNameExists.because("A queue already exists with the same name and a different value for attribute %s", name)
 	}
