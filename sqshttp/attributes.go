@@ -111,7 +111,7 @@ func badAttribute(name, value string) *Error {
 const mostAttribute = 8192
 
 func (s *settings) set(name, value, arn string, lookup func(string) (*queue, bool)) error {
-	if len(value) > mostAttribute {
+	if len(value) > mostAttribute || !legal(value) {
 		return badAttribute(name, value)
 	}
 	for i, d := range durations {

@@ -65,6 +65,13 @@ func TestRulesOfQueueAttributes(t *testing.T) {
 			w.refuses("InvalidAttributeValue", q, "KmsDataKeyReusePeriodSeconds", "59")
 			w.refuses("InvalidAttributeValue", q, "KmsDataKeyReusePeriodSeconds", "86401")
 		}},
+		{"1.4 [U] an attribute has only characters that the answers of both protocols can carry", func(w *wire) {
+			q := w.queue("q")
+			for _, text := range []string{"\x01", "\uffff"} {
+				w.refused("InvalidAttributeValue", "SetQueueAttributes", m{"QueueUrl": q, "Attributes": m{"KmsMasterKeyId": text}})
+				w.refused("InvalidAttributeValue", "SetQueueAttributes", m{"QueueUrl": q, "Attributes": m{"Policy": `{"Id":"` + text + `"}`}})
+			}
+		}},
 		{"1.4 [E] numbers are digits only", func(w *wire) {
 			q := w.queue("q")
 			for _, text := range []string{"", " 1", "1 ", "+1", "-1", "1.0", "1e1", "0x1", "1_0", "٣", "99999999999999999999"} {
