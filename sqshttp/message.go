@@ -313,7 +313,8 @@ func received[T []byte | string](s *Service, m *dabchick.Message[T], in *receive
 		if strings.HasPrefix(a.Type, "Binary") {
 			v.BinaryValue = a.Data
 		} else {
-			v.StringValue = &a.Text
+			text := readable(a.Text)
+			v.StringValue = &text
 		}
 		out.MessageAttributes[name] = v
 	}
@@ -321,17 +322,17 @@ func received[T []byte | string](s *Service, m *dabchick.Message[T], in *receive
 	return out
 }
 
-// readable returns a body that was sent natively as SQS can carry it.
-func readable(body string) string {
-	if legal(body) {
-		return body
+// readable returns a text that was sent natively as SQS can carry it.
+func readable(text string) string {
+	if legal(text) {
+		return text
 	}
 	return strings.Map(func(r rune) rune {
 		if !legal(string(r)) {
 			return utf8.RuneError
 		}
 		return r
-	}, body)
+	}, text)
 }
 
 func systemAttributes[T []byte | string](s *Service, m *dabchick.Message[T]) map[string]string {

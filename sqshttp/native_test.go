@@ -138,6 +138,23 @@ func TestBodiesThatSQSWouldRefuseAreReadable(t *testing.T) {
 	}
 }
 
+func TestAttributesThatSQSWouldRefuseAreReadable(t *testing.T) {
+	for _, query := range []bool{false, true} {
+		w := &wire{t, newService(t, sqshttp.Options{}), query}
+		q, err := w.s.CreateQueue("q", nil)
+		require.NoError(t, err)
+		_, err = q.SendWith(t.Context(), "body", dabchick.SendOptions{
+			Attributes: map[string]dabchick.Attribute{"a": {Type: "String", Text: "x\xff\x00y"}},
+		})
+		require.NoError(t, err)
+		got := w.receive("q", m{"MessageAttributeNames": []any{"All"}})[0]
+		shown := m{"a": m{"DataType": "String", "StringValue": "x\ufffd\ufffdy"}}
+		require.Equal(t, shown, got["MessageAttributes"])
+		same := w.put("q", "body", m{"MessageAttributes": shown})
+		require.Equal(t, same["MD5OfMessageAttributes"], got["MD5OfMessageAttributes"], "of what arrives")
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	s := newService(t, sqshttp.Options{})
 	for field, o := range map[string]dabchick.Options[string]{
