@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -36,16 +37,30 @@ func (e Each) Error() string {
 // errNoVerdict is that on a message beyond the end of an Each.
 var errNoVerdict = errors.New("worker: the handler gave no verdict on this message")
 
-// on returns the verdict on the i-th message of a batch.
-func on(i int, verdict error) error {
+// on returns the verdict on the i-th message of a batch. An error whose methods
+// panic, as those of a nil pointer may, counts as a panic of the handler: what
+// settles the message can look at what is returned as often as it likes.
+func on(i int, verdict error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
 	each, ok := errors.AsType[Each](verdict)
 	switch {
 	case !ok:
-		return verdict
+		err = verdict
 	case i < len(each):
-		return each[i]
+		err = each[i]
+	default:
+		err = errNoVerdict
 	}
-	return errNoVerdict
+	if err != nil {
+		deletes(err)
+		hasPanicked(err)
+		_ = err.Error()
+	}
+	return err
 }
 
 // NewBatch is [New] for a batch handler.

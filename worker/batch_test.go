@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"strings"
 	"sync"
@@ -168,6 +169,19 @@ type watched struct {
 func (w *watched) Delete(ctx context.Context, receipts ...dabchick.Receipt) error {
 	w.deletes = append(w.deletes, len(receipts))
 	return w.Queue.Delete(ctx, receipts...)
+}
+
+func TestErrorThatPanicsIsThatOfItsMessage(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var nothing *fs.PathError
+		q := newQueue(t, dabchick.Options[string]{}, "1", "2", "3")
+		r := runBatch(t, q, func(context.Context, []dabchick.Message[string]) error {
+			return worker.Each{nil, nothing, nil}
+		}, worker.Options{Backoff: second})
+		require.NoError(t, r.stop())
+		s := r.Stats()
+		require.EqualValues(t, []uint64{2, 1, 1}, []uint64{s.Handled, s.Retried, s.Panicked})
+	})
 }
 
 func TestPanicIsTheVerdictOnAllOfABatch(t *testing.T) {

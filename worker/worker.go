@@ -33,7 +33,8 @@ type Queue[T any] interface {
 //   - an error: it comes up again after Options.Backoff;
 //   - [RetryAfter], [Discard] or [DeadLetter], wrapped or not: what they say.
 //
-// A panic counts as an error, a *PanicError, and so does runtime.Goexit.
+// A panic counts as an error, a *PanicError, and so does runtime.Goexit. A panic in a
+// method of the error that it returns, a nil pointer, say, is one of the handler.
 //
 // Its context ends, with a cause that says why, when the lease is lost
 // (ErrLeaseLost) or the pool stops (ErrStopping). It also ends when the handler

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -531,6 +532,26 @@ func TestPanicIsLoggedWithItsStack(t *testing.T) {
 		require.Contains(t, log.String(), "panic=boo")
 		require.Contains(t, log.String(), "worker_test.TestPanicIsLoggedWithItsStack")
 	})
+}
+
+// What a handler returns may panic when it is looked at: a nil pointer in an error.
+func TestErrorThatPanicsIsAPanic(t *testing.T) {
+	var nothing *fs.PathError // its methods Error and Unwrap panic
+	for name, handle := range map[string]func() error{
+		"error":            func() error { return nothing },
+		"wrapped":          func() error { return errors.Join(nothing) },
+		"dead letter":      func() error { return worker.DeadLetter(nothing) },
+		"value of a panic": func() error { panic(nothing) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				q := newQueue(t, dabchick.Options[string]{}, "job", "job")
+				r := run(t, q, func(context.Context, dabchick.Message[string]) error { return handle() }, worker.Options{Backoff: second})
+				require.NoError(t, r.stop())
+				require.Equal(t, worker.Stats{Retried: 2, Failed: 2, Panicked: 2}, r.Stats())
+			})
+		})
+	}
 }
 
 func TestOptionsOutOfRange(t *testing.T) {
