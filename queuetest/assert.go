@@ -141,7 +141,8 @@ func (s *Spy[T]) AssertNothingLeft(queues ...*dabchick.Queue[T]) bool {
 		there := map[dabchick.ID]bool{}
 		for _, e := range s.Events() {
 			switch {
-			case e.Queue != q.Name():
+			case e.Queue != q.Name() || e.Message.ID == (dabchick.ID{}) && e.Kind != dabchick.Purged:
+			case e.Kind == dabchick.Deduplicated: // it may be deleted by now
 			case e.Kind == dabchick.Deleted || e.Kind == dabchick.Expired || e.Kind == dabchick.DeadLettered || e.Kind == dabchick.Redriven:
 				delete(there, e.Message.ID)
 			case e.Kind == dabchick.Purged:

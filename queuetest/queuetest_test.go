@@ -157,6 +157,29 @@ func TestAssertionsThatFailPrintHistories(t *testing.T) {
 	})
 }
 
+// What is told of is what is left, not what was deleted and sent again, nor the queue.
+func TestNothingLeftTellsOfWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, "jobs", dabchick.Options[string]{FIFO: true})
+		printed := try(t, func(tb testing.TB) {
+			spy := queuetest.Watch(tb, q)
+			send := func(body string) {
+				_, err := q.SendWith(t.Context(), body, dabchick.SendOptions{Group: "g", DedupID: body})
+				require.NoError(t, err)
+			}
+			send("done")
+			require.NoError(t, take(t, q).Delete(t.Context()))
+			send("done")
+			send("left")
+			q.Pause()
+			require.False(t, spy.AssertNothingLeft())
+		})
+		require.Contains(t, printed, ": left\n")
+		require.NotContains(t, printed, ": done\n")
+		require.NotContains(t, printed, dabchick.ID{}.String())
+	})
+}
+
 func TestLongHistoriesAreCut(t *testing.T) {
 	q := newQueue(t, "jobs", dabchick.Options[string]{})
 	printed := try(t, func(tb testing.TB) {
