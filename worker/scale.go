@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -152,6 +153,9 @@ func (p *Pool[T]) scale(receiving context.Context) {
 		backlog, err := queue.Stats(receiving)
 		switch {
 		case receiving.Err() != nil:
+			return
+		case backlog.Closed || errors.Is(err, dabchick.ErrClosed): // there may be no worker to notice
+			p.fail(dabchick.ErrClosed)
 			return
 		case err != nil:
 			p.log.Error("backlog not known", "error", err)

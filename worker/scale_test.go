@@ -219,3 +219,18 @@ func TestScaleDownFinishesWhatRuns(t *testing.T) {
 		counts(t, q, 3, 0, 0)
 	})
 }
+
+// Without workers nobody receives, and nobody is told by that.
+func TestPoolWithoutWorkersEndsWithItsQueue(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{})
+		r := run(t, q, nilHandler, worker.Options{Scale: &worker.Scale{Min: 0, Backlog: 1}})
+		require.NoError(t, q.Close())
+		select {
+		case err := <-r.result:
+			require.ErrorIs(t, err, dabchick.ErrClosed)
+		case <-time.After(time.Second + ns): // by its next look
+			require.Fail(t, "the pool should have looked at the queue and ended")
+		}
+	})
+}
