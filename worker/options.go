@@ -35,7 +35,7 @@ type Options struct {
 	// Backoff is how long a message that failed stays hidden, by how often it
 	// was received, from 1. nil means ExponentialBackoff(time.Second,
 	// 15*time.Minute). It is also how long a worker waits when a receive failed
-	// for the nth time in a row. Less than 0 counts as 0.
+	// for the nth time in a row. Less than 0 counts as 0. It must not panic.
 	Backoff func(receives int) time.Duration
 
 	// Grace is how long running handlers have to finish when the pool stops. 0
