@@ -18,7 +18,7 @@ var planted = []bug{
 		"TestBacklogsOfThousands"},
 	{"what comes behind many dead letters is dropped", "I1", "waiting.go",
 		"\t\tif len(q.moves) == noticed {\n\t\t\treturn seen{}, errAgain\n\t\t}\n\t\tslot := uint32(0)", "\t\tslot := uint32(0)\n\t\tif len(q.moves) == noticed {\n\t\t\tc.next(now, last)\n\t\t\treturn seen{}, errAgain\n\t\t}",
-		"TestReceiveGoesOnAfterManyDeadLetters TestRandomProgram"},
+		"TestReceiveGoesOnAfterManyDeadLetters"},
 	{"a cancelled sender stays in line", "I1", "sending.go",
 		"q.senders.quit(w)", "",
 		"TestWaitingSenderEndsWithItsContext"},
