@@ -223,18 +223,24 @@ func TestEventKinds(t *testing.T) {
 	require.Equal(t, "event 200", dabchick.EventKind(200).String())
 }
 
+// panicOnArrival gives a queue a hook that no dead letter gets past.
+func panicOnArrival(t *testing.T, q *dabchick.Queue[string]) {
+	t.Helper()
+	o := q.Options()
+	o.OnEvent = func(e dabchick.Event[string]) {
+		if e.Kind == dabchick.Arrived {
+			panic("boom")
+		}
+	}
+	require.NoError(t, q.SetOptions(o))
+}
+
 // A hook of the dead-letter queue that panics leaves no message between the
 // queues.
 func TestPanicInAHookOfTheDeadLetterQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q, dead := withDead(t, 1)
-		o := dead.Options()
-		o.OnEvent = func(e dabchick.Event[string]) {
-			if e.Kind == dabchick.Arrived {
-				panic("boom")
-			}
-		}
-		require.NoError(t, dead.SetOptions(o))
+		panicOnArrival(t, dead)
 		send(t, q, "a", "b", "by hand")
 		require.NoError(t, take(t, q).Release(ctx))
 		require.NoError(t, take(t, q).Release(ctx))
@@ -252,7 +258,7 @@ func TestPanicInAHookOfTheDeadLetterQueue(t *testing.T) {
 
 		// A redrive that is torn away keeps the message here too: rather twice
 		// than not at all.
-		o = q.Options()
+		o := q.Options()
 		o.OnEvent = func(e dabchick.Event[string]) { panic("boom") }
 		require.NoError(t, q.SetOptions(o))
 		require.PanicsWithValue(t, "boom", func() { dead.Redrive(ctx, dabchick.RedriveOptions[string]{}) })
@@ -299,13 +305,7 @@ func TestPanicInAHookLeavesNobodyInLine(t *testing.T) {
 func TestPanicInAHookOfTheDeadLetterQueueWakesWhoWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q, dead := withDead(t, 1)
-		o := dead.Options()
-		o.OnEvent = func(e dabchick.Event[string]) {
-			if e.Kind == dabchick.Arrived {
-				panic("boom")
-			}
-		}
-		require.NoError(t, dead.SetOptions(o))
+		panicOnArrival(t, dead)
 		send(t, q, "a", "b")
 		a, b := take(t, q), take(t, q)
 		q.Pause()
