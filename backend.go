@@ -257,8 +257,8 @@ func answersError(got, want int, of string) error {
 	return fmt.Errorf("driver answered %d results for %d %s", got, want, of)
 }
 
-func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
-	if to == nil {
+func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, error) {
+	if o.To == nil && o.Source == nil {
 		return false, ErrNoOrigin
 	}
 	got, err := b.driver.Receive(ctx, driver.Receive{Max: 1, Visibility: moveTimeout})
@@ -266,6 +266,10 @@ func (b *backend[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error)
 		return false, err
 	}
 	m, err := b.message(&got[0])
+	var to *Queue[T]
+	if err == nil {
+		to, err = o.destination(b.queue, m.more)
+	}
 	if err == nil {
 		_, err = to.send(ctx, &entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: true})
 	}

@@ -221,6 +221,33 @@ func TestBackendRedrive(t *testing.T) {
 	})
 }
 
+func TestBackendRedriveToTheSource(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		dead, _ := onEngine(t, Options[string]{})
+		q := mustQueue(t, Options[string]{DeadLetter: dead, MaxReceives: 1})
+		_, err := q.Send(ctx, "a")
+		require.NoError(t, err)
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.NoError(t, m.DeadLetter(ctx, "bug"))
+		_, err = dead.Send(ctx, "from nowhere")
+		require.NoError(t, err)
+
+		n, err := dead.Redrive(ctx, RedriveOptions[string]{Source: func(o Origin) *Queue[string] {
+			require.Equal(t, q.Name(), o.Queue)
+			return q
+		}})
+		require.ErrorIs(t, err, ErrNoOrigin)
+		require.Equal(t, 1, n)
+		m, ok = q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "a", m.Body)
+		s, err := dead.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Visible, "given back at once")
+	})
+}
+
 func TestBackendPause(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context) {
 		q, _ := onEngine(t, Options[string]{})

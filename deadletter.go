@@ -221,6 +221,11 @@ type RedriveOptions[T any] struct {
 	// To is the queue to move to. nil takes each message back to the queue that
 	// it came from, if that is in this process.
 	To *Queue[T]
+	// Source, if not nil, finds the queue that a message goes back to when To is
+	// nil: one that has taken over the name since, or one on a backend. Where it
+	// returns nil, it is the queue that the message came from. It is called without
+	// a lock.
+	Source func(Origin) *Queue[T]
 	// Max is the most messages to move. 0 means all that are visible when the
 	// redrive starts.
 	Max int
@@ -244,6 +249,31 @@ func (q *Queue[T]) checkKind(field string, to *Queue[T]) error {
 	return &InvalidError{field, to.name, "a standard queue, as this one is"}
 }
 
+func (q *Queue[T]) checkDestination(field string, to *Queue[T]) error {
+	if to == q {
+		return &InvalidError{field, q.name, "another queue than this"}
+	}
+	return q.checkKind(field, to)
+}
+
+// destination returns the queue that a message of q goes to.
+func (o *RedriveOptions[T]) destination(q *Queue[T], more *details[T]) (*Queue[T], error) {
+	if o.To != nil {
+		return o.To, nil
+	}
+	var to *Queue[T]
+	if more != nil && more.origin != nil && o.Source != nil {
+		to = o.Source(*more.origin)
+	}
+	switch {
+	case to != nil:
+		return to, q.checkDestination("Source", to)
+	case more == nil || more.from == nil:
+		return nil, ErrNoOrigin
+	}
+	return more.from, nil
+}
+
 // Redrive moves visible messages, oldest first, from this dead-letter queue back
 // to where they came from, or to o.To, and returns how many it has moved. It
 // goes on until those are moved that were visible when it started, or ctx ends:
@@ -261,10 +291,7 @@ func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 	if err := firstError(ctx.Err(), checkCount("Max", int64(o.Max)), checkCount("Rate", int64(o.Rate))); err != nil {
 		return 0, q.fail("redrive", err)
 	}
-	if o.To == q {
-		return 0, q.fail("redrive", &InvalidError{"To", q.name, "another queue than this"})
-	}
-	if err := q.checkKind("To", o.To); err != nil {
+	if err := q.checkDestination("To", o.To); err != nil {
 		return 0, q.fail("redrive", err)
 	}
 	s, err := q.Stats(ctx)
@@ -292,7 +319,7 @@ func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 		if err := ctx.Err(); err != nil {
 			return moved, err
 		}
-		ok, err := one(ctx, o.To)
+		ok, err := one(ctx, &o)
 		if err != nil {
 			return moved, q.fail("redrive", err)
 		}
@@ -308,7 +335,7 @@ func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 }
 
 // redriveOne moves the next visible message, and says whether there was one.
-func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
+func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, error) {
 	now := q.enter(q.clock())
 	if q.closed {
 		q.leave(now)
@@ -321,15 +348,12 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 	}
 	m := q.core.slab.at(slot)
 	more := q.core.cell(slot).more
-	if to == nil {
-		if more == nil || more.from == nil {
-			q.core.leaveBe(slot, m)
-			q.leave(now)
-			return false, ErrNoOrigin
-		}
-		to = more.from
+	if o.To == nil && (more == nil || more.from == nil) {
+		q.core.leaveBe(slot, m)
+		q.leave(now)
+		return false, ErrNoOrigin
 	}
-	mv := q.newMove(now, slot, m, to, "")
+	mv := q.newMove(now, slot, m, nil, "")
 	err := errAgain // stays if a hook panics
 	defer func() {
 		now := q.relock()
@@ -341,6 +365,12 @@ func (q *Queue[T]) redriveOne(ctx context.Context, to *Queue[T]) (bool, error) {
 		q.leave(q.timed(now))
 	}()
 	q.leave(now)
+	to, refused := o.destination(q, more)
+	if refused != nil {
+		err = refused
+		return false, err
+	}
+	mv.to = to
 	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
 	return err == nil, err
 }

@@ -263,6 +263,57 @@ func TestRedriveBackToTheOrigins(t *testing.T) {
 	})
 }
 
+func TestRedriveToTheQueueThatHasTheNameNow(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		a, dead := withDead(t, 1)
+		b := mustNew(t, dabchick.Options[string]{DeadLetter: dead, MaxReceives: 1})
+		anew, fifo := mustNew(t, dabchick.Options[string]{}), mustNew(t, dabchick.Options[string]{FIFO: true})
+		send(t, a, "a")
+		send(t, b, "b")
+		require.NoError(t, take(t, a).DeadLetter(ctx, "bug"))
+		require.NoError(t, take(t, b).DeadLetter(ctx, "bug"))
+		require.NoError(t, a.Close())
+		back := func(find func(dabchick.Origin) *dabchick.Queue[string]) (int, error) {
+			return dead.Redrive(ctx, dabchick.RedriveOptions[string]{Source: find})
+		}
+		is := func(q *dabchick.Queue[string]) func(dabchick.Origin) *dabchick.Queue[string] {
+			return func(dabchick.Origin) *dabchick.Queue[string] { return q }
+		}
+
+		_, err := back(is(nil))
+		require.ErrorIs(t, err, dabchick.ErrClosed, "it came from the one that is closed")
+		var invalid *dabchick.InvalidError
+		for _, q := range []*dabchick.Queue[string]{dead, fifo} {
+			_, err = back(is(q))
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, "Source", invalid.Field)
+		}
+		require.PanicsWithValue(t, "boom", func() { back(func(dabchick.Origin) *dabchick.Queue[string] { panic("boom") }) })
+		counts(t, dead, 2, 0, 0)
+		require.NoError(t, dead.Check())
+
+		var asked []string
+		n, err := back(func(o dabchick.Origin) *dabchick.Queue[string] {
+			asked = append(asked, o.Queue)
+			counts(t, dead, 2-len(asked), 1, 0) // it is called without a lock
+			if o.Queue == a.Name() {
+				return anew
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		require.Equal(t, []string{a.Name(), b.Name()}, asked)
+		require.Equal(t, []string{"a"}, takeAll(t, anew))
+		require.Equal(t, []string{"b"}, takeAll(t, b))
+
+		send(t, dead, "from nowhere")
+		_, err = back(is(anew))
+		require.ErrorIs(t, err, dabchick.ErrNoOrigin)
+		counts(t, dead, 1, 0, 0)
+	})
+}
+
 func TestRedriveToAChosenQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q, other := mustNew(t, dabchick.Options[string]{}), mustNew(t, dabchick.Options[string]{Delay: time.Hour})

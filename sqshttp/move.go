@@ -86,7 +86,7 @@ func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 		status: running, total: stats.Visible,
 	}
 	source.moves = append([]*moveTask{t}, source.moves[:min(len(source.moves), mostMoves-1)]...)
-	s.run(t, source.q, to)
+	s.run(t, source, to)
 	return startMoveOutput{t.handle()}, nil
 }
 
@@ -127,7 +127,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 }
 
 // run starts a task. It needs mu.
-func (s *Service) run(t *moveTask, source, to backing) {
+func (s *Service) run(t *moveTask, source *queue, to backing) {
 	ctx, cancel := context.WithCancel(s.ending)
 	t.cancel = cancel
 	if s.closed {
@@ -140,11 +140,24 @@ func (s *Service) run(t *moveTask, source, to backing) {
 	}
 	s.tasks.Go(func() {
 		defer cancel()
-		moved, err := source.redrive(ctx, to, t.rate, progress)
+		moved, err := source.q.redrive(ctx, to, s.sourcesOf(source), t.rate, progress)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.end(moved, err)
 	})
+}
+
+// sourcesOf returns what finds the queue that now has the name of one whose dead letters
+// are in this one, or nil.
+func (s *Service) sourcesOf(dead *queue) func(name string) backing {
+	return func(name string) backing {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		if q, ok := s.queues[name]; ok && q != dead && q.set.kin(dead.set) {
+			return q.q
+		}
+		return nil
+	}
 }
 
 // end notes how the task has ended. It needs mu.

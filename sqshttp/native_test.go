@@ -2,6 +2,7 @@ package sqshttp_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +110,33 @@ func hasDeadLetters[T []byte | string](w *wire) {
 }
 
 // Texts and bytes are different types, so nothing can move between their queues.
+// Names of queues that the service does not know mean nothing to it.
+func TestDeadLettersGoBackToAQueueOfTheProgramsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{t, newService(t, sqshttp.Options{}), false}
+		require.NoError(t, sqshttp.Register(w.s, native(t, "bytes", dabchick.Options[[]byte]{})))
+		for _, x := range []struct{ name, dead string }{
+			{"dead", "dead"}, {"bytes", "dead"}, {"elsewhere", "dead"}, {"source", "dead.fifo"}, // source is a standard queue
+		} {
+			w.queue(x.dead)
+			w.queue(strings.Replace(x.dead, "dead", "source", 1), "RedrivePolicy", redrivePolicy(x.dead, 1))
+			dead, ok := w.s.Queue(x.dead)
+			require.True(t, ok)
+			q := native(t, x.name, dabchick.Options[string]{FIFO: dead.Options().FIFO, DeadLetter: dead, MaxReceives: 1})
+			_, err := q.SendWith(t.Context(), x.name, dabchick.SendOptions{Group: "g"})
+			require.NoError(t, err)
+			held, ok := q.TryReceive()
+			require.True(t, ok)
+			require.NoError(t, held.DeadLetter(t.Context(), "bug"))
+			w.ok("StartMessageMoveTask", m{"SourceArn": arn(x.dead)})
+			synctest.Wait()
+			back, ok := q.TryReceive()
+			require.True(t, ok, x)
+			require.Equal(t, x.name, back.Body)
+		}
+	})
+}
+
 func TestQueuesOfTextsAndBytesDoNotMix(t *testing.T) {
 	w := &wire{t, newService(t, sqshttp.Options{}), false}
 	require.NoError(t, sqshttp.Register(w.s, native(t, "bytes", dabchick.Options[[]byte]{})))

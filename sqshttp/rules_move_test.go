@@ -69,6 +69,25 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			is(w, "2", task, "ApproximateNumberOfMessagesMoved")
 			is(w, "2", task, "ApproximateNumberOfMessagesToMove")
 		}},
+		{"8.4 [A] a message goes back to the queue that has its source's name now; without one the task fails", func(w *wire) {
+			q, dead := w.buried(1, "")
+			other := w.queue("other", "RedrivePolicy", redrivePolicy(dead, 1))
+			w.put(q, "x")
+			w.receive(q)
+			w.receive(q)
+			w.ok("DeleteQueue", m{"QueueUrl": q})
+			w.ok("StartMessageMoveTask", start(dead))
+			synctest.Wait()
+			is(w, "FAILED", list(w, dead)[0], "Status")
+			is(w, noQueue, list(w, dead)[0], "FailureReason")
+			time.Sleep(time.Minute)
+			w.queue(q)
+			w.ok("StartMessageMoveTask", start(dead))
+			synctest.Wait()
+			is(w, "COMPLETED", list(w, dead)[0], "Status")
+			require.Equal(w, []string{"x"}, bodies(w.receive(q)))
+			require.Empty(w, w.receive(other))
+		}},
 		{"8.4 [D] a FIFO task keeps the group, and [U] is no duplicate", func(w *wire) {
 			q, dead := w.buried(1, ".fifo")
 			w.putAll(q, "g1m1")
