@@ -303,13 +303,14 @@ func received[T []byte | string](s *Service, m *dabchick.Message[T], in *receive
 		maps.DeleteFunc(out.Attributes, func(name, text string) bool { return text == "" || !all && !slices.Contains(wanted, name) })
 	}
 	for name, a := range m.Attributes() {
+		name = readable(name)
 		if !selected(name, in.MessageAttributeNames) {
 			continue
 		}
 		if out.MessageAttributes == nil {
 			out.MessageAttributes = attributeValues{}
 		}
-		v := attributeValue{DataType: a.Type}
+		v := attributeValue{DataType: readable(a.Type)}
 		if strings.HasPrefix(a.Type, "Binary") {
 			v.BinaryValue = a.Data
 		} else {
@@ -341,13 +342,13 @@ func systemAttributes[T []byte | string](s *Service, m *dabchick.Message[T]) map
 		"SentTimestamp":                    strconv.FormatInt(m.SentAt().UnixMilli(), 10),
 		"ApproximateReceiveCount":          strconv.Itoa(m.Receives),
 		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceivedAt().UnixMilli(), 10),
-		"AWSTraceHeader":                   m.TraceHeader(),
-		"MessageGroupId":                   m.Group(),
-		"MessageDeduplicationId":           m.DedupID(),
+		"AWSTraceHeader":                   readable(m.TraceHeader()),
+		"MessageGroupId":                   readable(m.Group()),
+		"MessageDeduplicationId":           readable(m.DedupID()),
 		"SequenceNumber":                   m.SequenceNumber(),
 	}
 	if origin, ok := m.Origin(); ok {
-		a["DeadLetterQueueSourceArn"] = s.arn(origin.Queue)
+		a["DeadLetterQueueSourceArn"] = readable(s.arn(origin.Queue))
 	}
 	return a
 }

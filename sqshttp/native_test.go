@@ -183,6 +183,24 @@ func TestAttributesThatSQSWouldRefuseAreReadable(t *testing.T) {
 	}
 }
 
+func TestNamesThatSQSWouldRefuseAreReadable(t *testing.T) {
+	for _, query := range []bool{false, true} {
+		w := &wire{t, newService(t, sqshttp.Options{}), query}
+		q, err := w.s.CreateQueue("q", nil)
+		require.NoError(t, err)
+		_, err = q.SendWith(t.Context(), "body", dabchick.SendOptions{
+			Group: "g\x00", TraceHeader: "t\x01\xff",
+			Attributes: map[string]dabchick.Attribute{"a\x02": {Type: "String.\x03", Text: "x"}},
+		})
+		require.NoError(t, err)
+		got := w.receive("q", m{"MessageAttributeNames": []any{"a\ufffd"}, "AttributeNames": []any{"MessageGroupId", "AWSTraceHeader"}})[0]
+		require.Equal(t, texts("MessageGroupId", "g\ufffd", "AWSTraceHeader", "t\ufffd\ufffd"), got["Attributes"])
+		shown := m{"a\ufffd": m{"DataType": "String.\ufffd", "StringValue": "x"}}
+		require.Equal(t, shown, got["MessageAttributes"])
+		require.Equal(t, "de336cbdd1f15074f06f3ca99baf997b", got["MD5OfMessageAttributes"], "of what arrives")
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	s := newService(t, sqshttp.Options{})
 	for field, o := range map[string]dabchick.Options[string]{
