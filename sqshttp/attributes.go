@@ -2,6 +2,7 @@ package sqshttp
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,7 +159,7 @@ func (s *settings) set(name, value, arn string, lookup func(string) (*queue, boo
 		if err := setNumber(&n, name, value, 60, 86_400); err != nil {
 			return err
 		}
-		if s.kmsReuse = value; n == 300 {
+		if s.kmsReuse = strconv.Itoa(n); n == 300 {
 			s.kmsReuse = ""
 		}
 	default:
@@ -284,6 +285,24 @@ func (s *settings) admits(source string) bool {
 		return slices.Contains(s.sources, source)
 	}
 	return true
+}
+
+// agrees says whether an attribute has the same value here and there.
+func (s *settings) agrees(name string, other *settings) bool {
+	switch name {
+	case "RedrivePolicy":
+		return s.target == other.target && s.maxReceives == other.maxReceives
+	case "RedriveAllowPolicy":
+		return s.permission == other.permission && slices.Equal(s.sources, other.sources)
+	case "Policy":
+		return sameJSON(s.policy, other.policy)
+	}
+	return s.texts()[name] == other.texts()[name]
+}
+
+func sameJSON(a, b string) bool {
+	var x, y any
+	return a == b || json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // texts returns the settings as attributes.

@@ -67,10 +67,29 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 		{"1.3 [A] create of a name that is taken compares each attribute by itself, by its value", func(w *wire) {
 			w.queue("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060")
 			w.ok("CreateQueue", create("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060"))
+			w.set("q", "KmsDataKeyReusePeriodSeconds", "0600")
+			require.Equal(w, "600", w.attribute("q", "KmsDataKeyReusePeriodSeconds"))
+			w.ok("CreateQueue", create("q", "KmsDataKeyReusePeriodSeconds", "600"))
 			w.refused("QueueAlreadyExists", "CreateQueue", create("q", "SqsManagedSseEnabled", "true"))
 			w.queue("f.fifo", "DeduplicationScope", "messageGroup", "FifoThroughputLimit", "perMessageGroupId")
 			why := w.refused("QueueAlreadyExists", "CreateQueue", create("f.fifo", "DeduplicationScope", "queue"))
 			require.Contains(w, why, "DeduplicationScope")
+		}},
+		{"1.3 [U] policies are compared as JSON", func(w *wire) {
+			w.queue("dead")
+			w.queue("q", "RedrivePolicy", redrivePolicy("dead", 3), "Policy", `{"Id":"x","Version":"2012-10-17"}`,
+				"RedriveAllowPolicy", `{"redrivePermission":"denyAll"}`)
+			again := func(name, value string) m { return create("q", name, value) }
+			w.ok("CreateQueue", again("RedrivePolicy", `{"maxReceiveCount": 3, "deadLetterTargetArn": "`+arn("dead")+`"}`))
+			w.ok("CreateQueue", again("RedrivePolicy", `{"maxReceiveCount":"3","deadLetterTargetArn":"`+arn("dead")+`"}`))
+			w.ok("CreateQueue", again("Policy", `{ "Version":"2012-10-17", "Id":"x" }`))
+			w.ok("CreateQueue", again("RedriveAllowPolicy", ` {"redrivePermission" : "denyAll"}`))
+			for name, value := range map[string]string{"RedrivePolicy": redrivePolicy("dead", 4), "Policy": `{"Id":"y","Version":"2012-10-17"}`,
+				"RedriveAllowPolicy": `{"redrivePermission":"allowAll"}`} {
+				for _, value := range []string{value, ""} {
+					require.Contains(w, w.refused("QueueAlreadyExists", "CreateQueue", again(name, value)), name)
+				}
+			}
 		}},
 		{"1.3 [A] counts and timestamps are not compared", func(w *wire) {
 			w.queue("q")

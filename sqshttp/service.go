@@ -313,7 +313,7 @@ func (s *Service) compare(q *queue, attributes map[string]string) error {
 		if err := other.set(name, value, s.arn(q.name), s.byARN); err != nil {
 			return err // it could not have that value
 		}
-		if other.texts()[name] == have[name] {
+		if q.set.agrees(name, &other) {
 			continue // it is written in another way
 		}
 		return queueNameExists.because("A queue already exists with the same name and a different value for attribute %s", name)
