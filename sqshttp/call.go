@@ -85,11 +85,21 @@ func (c *call) urls(names []string) []string {
 	return names
 }
 
+// queuePath returns the path of the request without that of the base, which a proxy may
+// have cut off already.
+func (c *call) queuePath() string {
+	path := c.path
+	if rest, ok := strings.CutPrefix(path, c.s.path); ok && (rest == "" || rest[0] == '/') {
+		path = rest
+	}
+	return strings.Trim(path, "/")
+}
+
 // queue returns the queue that a call is about, and its settings at this moment. The
 // URL may be that of any host, or no more than a name.
 func (c *call) queue(url string) (*queue, *settings, error) {
 	if url == "" && c.query {
-		if url = strings.Trim(c.path, "/"); url == "" {
+		if url = c.queuePath(); url == "" {
 			return nil, nil, invalidAddress.because("The address %s is not valid for this endpoint.", quoted(c.base()+"/"))
 		}
 	}

@@ -23,14 +23,15 @@ const (
 // params are the parameters of a request in the Query protocol, where lists and maps
 // are spread out: Entry.1.Id, Entry.2.Id.
 type params struct {
-	values url.Values
-	there  map[string]bool // parameters, and what they begin with: Entry, Entry.1
+	values  url.Values
+	there   map[string]bool     // parameters, and what they begin with: Entry, Entry.1
+	numbers map[string][]uint64 // of the entries that a list has: Entry
 }
 
 // newParams reads a form. It is bounded in number and names before anything is kept of
 // it, and no value keeps the rest of the form in memory.
 func newParams(text string) (*params, error) {
-	p := &params{url.Values{}, map[string]bool{}}
+	p := &params{url.Values{}, map[string]bool{}, map[string][]uint64{}}
 	n := 0
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
@@ -51,12 +52,42 @@ func newParams(text string) (*params, error) {
 		p.values.Add(name, value)
 		for i, c := range name {
 			if c == '.' {
-				p.there[name[:i]] = true
+				p.note(name[:i])
 			}
 		}
-		p.there[name] = true
+		p.note(name)
 	}
 	return p, nil
+}
+
+func (p *params) note(name string) {
+	if p.there[name] {
+		return
+	}
+	p.there[name] = true
+	dot := strings.LastIndexByte(name, '.')
+	number := name[dot+1:]
+	if dot < 0 || len(number) > mostNumber { // an error would hold a copy
+		return
+	}
+	if n, err := strconv.ParseUint(number, 10, 64); err == nil && strconv.FormatUint(n, 10) == number {
+		p.numbers[name[:dot]] = append(p.numbers[name[:dot]], n)
+	}
+}
+
+// entries returns the names of the entries of a list that is there. One that stands alone
+// need not have a number: AttributeName=All.
+func (p *params) entries(list string) []string {
+	numbers := p.numbers[list]
+	if len(numbers) == 0 {
+		return []string{list}
+	}
+	slices.Sort(numbers)
+	names := make([]string, len(numbers))
+	for i, n := range numbers {
+		names[i] = list + "." + strconv.FormatUint(n, 10)
+	}
+	return names
 }
 
 func unescape(text string) (string, error) {
@@ -98,9 +129,9 @@ func (p *params) decode(name string, v reflect.Value) error {
 			v.SetBytes(b)
 			return nil
 		}
-		for i := 1; p.there[name+"."+strconv.Itoa(i)]; i++ {
+		for _, entry := range p.entries(name) {
 			e := reflect.New(v.Type().Elem()).Elem()
-			if err := p.decode(name+"."+strconv.Itoa(i), e); err != nil {
+			if err := p.decode(entry, e); err != nil {
 				return err
 			}
 			v.Set(reflect.Append(v, e))
@@ -130,13 +161,16 @@ func (p *params) decodeFields(name string, v reflect.Value) error {
 // the name is called Key.
 func (p *params) decodeMap(name string, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
-	for i := 1; p.there[name+"."+strconv.Itoa(i)]; i++ {
-		entry := name + "." + strconv.Itoa(i)
+	for _, entry := range p.entries(name) {
+		key := reflect.ValueOf(p.values.Get(entry + "." + keyName(name)))
+		if v.MapIndex(key).IsValid() {
+			return badValue(entry+"."+keyName(name), quoted(key.String()), "It is there twice.")
+		}
 		e := reflect.New(v.Type().Elem()).Elem()
 		if err := p.decode(entry+".Value", e); err != nil {
 			return err
 		}
-		v.SetMapIndex(reflect.ValueOf(p.values.Get(entry+"."+keyName(name))), e)
+		v.SetMapIndex(key, e)
 	}
 	return nil
 }
@@ -242,11 +276,15 @@ func encodeQuery(action, requestID string, out any, e *Error) *answer {
 	}
 	d.WriteString("<" + action + `Response xmlns="` + namespace + `">`)
 	if out != nil {
-		v := reflect.ValueOf(out)
-		if v.IsZero() {
+		before := d.Len()
+		d.open(action + "Result")
+		opened := d.Len()
+		d.fields(reflect.ValueOf(out))
+		if d.Len() == opened {
+			d.Truncate(before)
 			d.WriteString("<" + action + "Result/>")
 		} else {
-			d.value(action+"Result", v)
+			d.close(action + "Result")
 		}
 	}
 	d.open("ResponseMetadata")

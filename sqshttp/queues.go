@@ -10,7 +10,7 @@ import (
 )
 
 func createQueue(c *call, in *createQueueInput) (any, error) {
-	if c.query && strings.Trim(c.path, "/") != "" {
+	if c.query && c.queuePath() != "" {
 		return nil, notOnAQueue("CreateQueue")
 	}
 	q, err := c.s.create(in.QueueName, in.Attributes, in.Tags)
@@ -43,7 +43,7 @@ func getQueueURL(c *call, in *getQueueURLInput) (any, error) {
 }
 
 func listQueues(c *call, in *listQueuesInput) (any, error) {
-	if c.query && strings.Trim(c.path, "/") != "" {
+	if c.query && c.queuePath() != "" {
 		return nil, notOnAQueue("ListQueues")
 	}
 	names := c.s.names(func(q *queue) bool { return strings.HasPrefix(q.name, in.QueueNamePrefix) })

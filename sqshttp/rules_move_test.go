@@ -206,6 +206,19 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			require.Len(w, w.receive(dead), 6)
 			w.refused(notFound, "CancelMessageMoveTask", task) // [U]
 		}},
+		{"8.4 [D] a task that has moved nothing yet says 0 when it is cancelled", func(w *wire) {
+			_, dead := w.buried(1, "")
+			w.put(dead, "x")
+			full := native(w, "full", dabchick.Options[string]{MaxMessages: 1})
+			require.NoError(w, sqshttp.Register(w.s, full))
+			w.put("full", "there is no room")
+			task := w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn("full")}))
+			synctest.Wait()
+			require.Equal(w, "0", fmt.Sprint(w.ok("CancelMessageMoveTask", task)["ApproximateNumberOfMessagesMoved"]))
+			synctest.Wait()
+			is(w, "CANCELLED", list(w, dead)[0], "Status")
+			require.Len(w, w.receive(dead), 1)
+		}},
 		{"8.4 [A] handles of tasks: base64 of JSON", func(w *wire) {
 			_, dead := w.buried(1, "")
 			raw, err := base64.StdEncoding.DecodeString(w.ok("StartMessageMoveTask", start(dead))["TaskHandle"].(string))

@@ -126,6 +126,14 @@ func TestRulesOfTheJSONProtocol(t *testing.T) {
 	})
 }
 
+// elements returns the texts of all XML elements of that name.
+func (x exchange) elements(name string) (all []string) {
+	for _, found := range regexp.MustCompile("<"+name+">([^<]*)</").FindAllStringSubmatch(x.body, -1) {
+		all = append(all, found[1])
+	}
+	return all
+}
+
 func (x exchange) digest(t testing.TB) string {
 	list := regexp.MustCompile(`"MD5OfMessageAttributes":"([0-9a-f]{32})"`).FindStringSubmatch(x.body)
 	require.Len(t, list, 2, x.body)
@@ -216,6 +224,39 @@ func TestRulesOfTheQueryProtocol(t *testing.T) {
 				"MessageAttribute.1.Value.DataType", "Binary", "MessageAttribute.1.Value.BinaryValue", "?"), 400, "InvalidParameterValue")
 			refused(t, query(t, s, "/q", "Action", "SendMessage", "MessageBody", "\xff"), 400, "InvalidMessageContents")
 		}},
+		{"9.2 [D] a list or map of one needs no number, as in AWS's examples", func(t *testing.T, s *sqshttp.Service) {
+			query(t, s, "/q", "Action", "SetQueueAttributes", "Attribute.Name", "VisibilityTimeout", "Attribute.Value", "35")
+			x := query(t, s, "/q", "Action", "GetQueueAttributes", "AttributeName", "VisibilityTimeout")
+			require.Contains(t, x.body, "<Attribute><Name>VisibilityTimeout</Name><Value>35</Value></Attribute>")
+			query(t, s, "/q", "Action", "SendMessage", "MessageBody", "x")
+			x = query(t, s, "/q", "Action", "ReceiveMessage", "MaxNumberOfMessages", "5", "VisibilityTimeout", "15", "AttributeName", "All")
+			require.Contains(t, x.body, "<Name>ApproximateReceiveCount</Name>")
+			query(t, s, "/q", "Action", "TagQueue", "Tag.Key", "a", "Tag.Value", "b")
+			require.Contains(t, query(t, s, "/q", "Action", "ListQueueTags").body, "<Tag><Key>a</Key><Value>b</Value></Tag>")
+			query(t, s, "/q", "Action", "UntagQueue", "TagKey", "a")
+			require.NotContains(t, query(t, s, "/q", "Action", "ListQueueTags").body, "<Tag>")
+		}},
+		{"9.2 [U] entries count in the order of their numbers, which need not be without gaps", func(t *testing.T, s *sqshttp.Service) {
+			entry := func(number, id string) []string {
+				at := "SendMessageBatchRequestEntry." + number + "."
+				return []string{at + "MessageBody", id, at + "Id", id}
+			}
+			form := append([]string{"Action", "SendMessageBatch"}, entry("10", "third")...)
+			form = append(append(append(form, entry("9", "second")...), entry("4000000000", "last")...), entry("0", "first")...)
+			x := query(t, s, "/q", form...)
+			require.Equal(t, []string{"first", "second", "third", "last"}, x.elements("Id"))
+			x = query(t, s, "/q", "Action", "ReceiveMessage", "MaxNumberOfMessages", "10")
+			require.Equal(t, []string{"first", "second", "third", "last"}, x.elements("Body"))
+		}},
+		{"9.2 [U] an entry of a map that is there twice is refused", func(t *testing.T, s *sqshttp.Service) {
+			x := query(t, s, "/q", "Action", "SetQueueAttributes", "Attribute.1.Name", "DelaySeconds", "Attribute.1.Value", "1",
+				"Attribute.2.Name", "DelaySeconds", "Attribute.2.Value", "2")
+			refused(t, x, 400, "InvalidParameterValue")
+			refused(t, query(t, s, "/q", "Action", "SendMessage", "MessageBody", "x",
+				"MessageAttribute.1.Name", "k", "MessageAttribute.1.Value.DataType", "String", "MessageAttribute.1.Value.StringValue", "x",
+				"MessageAttribute.2.Name", "k", "MessageAttribute.2.Value.DataType", "String", "MessageAttribute.2.Value.StringValue", "y"),
+				400, "InvalidParameterValue")
+		}},
 		{"9.2 [A] with Accept: application/json the answer is JSON", func(t *testing.T, s *sqshttp.Service) {
 			ask := func(target string) string {
 				x := get(t, s, target, "Accept", "application/json")
@@ -277,6 +318,16 @@ func TestRulesOfQueueURLs(t *testing.T) {
 			require.Equal(w, "https://sqs.example.org/000000000000/q", w.ok("GetQueueUrl", m{"QueueName": "q"})["QueueUrl"])
 			require.Equal(w, []any{"https://sqs.example.org/000000000000/q"}, w.ok("ListQueues", m{})["QueueUrls"])
 		}},
+	})
+	t.Run("9.2 [A] the path of a base is that of no queue", func(t *testing.T) {
+		s := newService(t, sqshttp.Options{BaseURL: "https://example.org/some/sqs"})
+		require.Equal(t, 200, query(t, s, "/some/sqs/", "Action", "CreateQueue", "QueueName", "q").status)
+		x := query(t, s, "/some/sqs", "Action", "ListQueues")
+		require.Equal(t, "https://example.org/some/sqs/000000000000/q", x.element(t, "QueueUrl"))
+		require.Equal(t, 200, query(t, s, "/some/sqs/000000000000/q", "Action", "ListQueueTags").status)
+		require.Equal(t, 200, query(t, s, "/000000000000/q", "Action", "ListQueueTags").status, "where a proxy has cut the base off")
+		require.Equal(t, "InvalidAction", query(t, s, "/some/sqs/q", "Action", "ListQueues").element(t, "Code"))
+		require.Equal(t, "InvalidAddress", query(t, s, "/some/sqs/", "Action", "ListQueueTags").element(t, "Code"))
 	})
 	t.Run("1.1 [A] a missing QueueUrl", func(t *testing.T) {
 		x := call(t, newService(t, eu), "ListQueueTags", `{}`)

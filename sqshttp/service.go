@@ -60,6 +60,7 @@ type Options struct {
 type Service struct {
 	o      Options
 	limits *limits
+	path   string // of BaseURL
 	ending context.Context
 	end    context.CancelFunc
 	tasks  sync.WaitGroup // move tasks that run
@@ -127,6 +128,9 @@ func New(o Options) (*Service, error) {
 		}
 	}
 	s := &Service{o: o, limits: newLimits(o.MaxPolls), queues: map[string]*queue{}, deleted: map[string]time.Time{}}
+	if base, err := url.Parse(o.BaseURL); err == nil {
+		s.path = base.Path
+	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
