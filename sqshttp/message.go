@@ -386,7 +386,7 @@ func readHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, err
 	}
 	r, at, ok := parseHandle(q, handle)
 	if !ok {
-		return r, at, receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", quoted(handle))
+		return r, at, receiptHandleIsInvalid.because("The input receipt handle \"%s\" is not a valid receipt handle.", handle)
 	}
 	return r, at, nil
 }

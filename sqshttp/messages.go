@@ -226,7 +226,7 @@ func inRange(parameter string, n *int, least, most int) error {
 const mostHeld = 12 * time.Hour
 
 func expiredHandle(parameter, handle string) error {
-	return badValue(parameter, quoted(handle), "The receipt handle has expired.")
+	return badValue(parameter, handle, "The receipt handle has expired.")
 }
 
 // remove deletes a message.
@@ -270,7 +270,7 @@ func change(ctx context.Context, q *queue, fifo bool, handle string, seconds *in
 		}
 		return nil
 	case errors.Is(err, dabchick.ErrMessageGone):
-		return gone{badValue("ReceiptHandle", quoted(handle), "Message does not exist or is not available for visibility timeout change.")}
+		return gone{badValue("ReceiptHandle", handle, "Message does not exist or is not available for visibility timeout change.")}
 	default:
 		return err
 	}

@@ -9,9 +9,20 @@ import (
 // A policy is the text of the attribute Policy, as far as AddPermission makes it.
 // It is stored and returned, and not enforced.
 type policy struct {
-	Version   string
-	ID        string `json:"Id"`
-	Statement []json.RawMessage
+	Version   string `json:",omitempty"`
+	ID        string `json:"Id,omitempty"`
+	Statement statements
+}
+
+// statements are a list, or one without a list around it.
+type statements []json.RawMessage
+
+func (s *statements) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '{' {
+		*s = statements{slices.Clone(text)}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]json.RawMessage)(s))
 }
 
 type statement struct {

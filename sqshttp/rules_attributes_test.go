@@ -260,6 +260,19 @@ func TestRulesOfTagsAndPermissions(t *testing.T) {
 			w.ok("RemovePermission", m{"QueueUrl": q, "Label": "second"})
 			require.Nil(w, w.attribute(q, "Policy"), "the last statement takes the policy with it")
 		}},
+		{"1.5 [D] permissions beside statements of the queue's own policy", func(w *wire) {
+			const own = `{"Version":"2012-10-17","Statement":{"Sid":"own","Effect":"Allow","Principal":"*","Action":"sqs:*"}}`
+			q := w.queue("q", "Policy", own)
+			w.ok("AddPermission", allow("more", one, []any{"SendMessage"}))
+			require.Equal(w, m{"Sid": "own", "Effect": "Allow", "Principal": "*", "Action": "sqs:*"}, policy(w, q).Statement[0])
+			require.Contains(w, w.refused("InvalidParameterValue", "AddPermission", allow("own", one, []any{"SendMessage"})), "Already exists")
+			w.ok("RemovePermission", m{"QueueUrl": q, "Label": "own"})
+			require.Equal(w, "more", policy(w, q).Statement[0]["Sid"])
+
+			w.set(q, "Policy", `{"Version":"2012-10-17","Statement":[{"Sid":"a"},{"Sid":"b"}]}`)
+			w.ok("RemovePermission", m{"QueueUrl": q, "Label": "a"})
+			require.JSONEq(w, `{"Version":"2012-10-17","Statement":[{"Sid":"b"}]}`, w.attribute(q, "Policy").(string))
+		}},
 		{"1.5 [A] labels are used once, and known", func(w *wire) {
 			q := w.queue("q")
 			w.ok("AddPermission", allow("l", one, []any{"SendMessage"}))

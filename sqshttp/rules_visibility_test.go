@@ -2,6 +2,7 @@ package sqshttp_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +138,9 @@ func TestRulesOfVisibility(t *testing.T) {
 			for _, q := range []string{w.queue("q"), w.queue("q.fifo")} {
 				why := w.refused(badHandle, "DeleteMessage", m{"QueueUrl": q, "ReceiptHandle": "made up"})
 				require.Contains(w, why, `"made up" is not a valid receipt handle`)
+				long := strings.Repeat("made up ", 50)
+				why = w.refused(badHandle, "DeleteMessage", m{"QueueUrl": q, "ReceiptHandle": long})
+				require.Contains(w, why, `"`+long+`" is not`, "as it was given")
 				w.refused(badHandle, "ChangeMessageVisibility", m{"QueueUrl": q, "ReceiptHandle": "made up", "VisibilityTimeout": 1})
 				w.refused("MissingParameter", "DeleteMessage", m{"QueueUrl": q, "ReceiptHandle": ""})
 			}
