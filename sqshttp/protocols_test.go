@@ -24,8 +24,9 @@ func TestProtocolsAnswerAlike(t *testing.T) {
 			o := sqshttp.Options{NoPauses: seed%2 == 0}
 			sides := [2]*side{{w: &wire{t, newService(t, o), false}}, {w: &wire{t, newService(t, o), true}}}
 			for _, s := range sides {
-				for _, name := range []string{"a", "b", "c.fifo", "d.fifo"} {
-					s.w.queue(name)
+				for _, pair := range [][2]string{{"a", "b"}, {"c.fifo", "d.fifo"}} {
+					s.w.queue(pair[1])
+					s.w.queue(pair[0], "RedrivePolicy", redrivePolicy(pair[1], 1), "VisibilityTimeout", "5")
 				}
 			}
 			for step := range 150 {
@@ -40,6 +41,7 @@ func TestProtocolsAnswerAlike(t *testing.T) {
 				if said[0] != said[1] {
 					require.FailNow(t, "two answers", "seed %d, step %d: %s %v\nJSON:  %s\nQuery: %s", seed, step, name, in, said[0], said[1])
 				}
+				time.Sleep(time.Duration(1+r.IntN(1e6)) * time.Microsecond) // no wait ends just when something comes up
 				if r.IntN(6) == 0 {
 					time.Sleep(time.Duration(r.IntN(40)) * time.Second)
 				}
@@ -51,10 +53,10 @@ func TestProtocolsAnswerAlike(t *testing.T) {
 // A side is one of two services, each spoken to in a protocol of its own.
 type side struct {
 	w       *wire
-	handles []string // receipt handles that it has given out
+	handles []string // of receipts and of tasks that it has given out
 }
 
-// An nthHandle in a call stands for the nth receipt handle that a side has given out.
+// An nthHandle in a call stands for the nth handle that a side has given out.
 type nthHandle int
 
 // ask returns the answer, but for what is drawn at random.
@@ -64,6 +66,9 @@ func (s *side) ask(name string, in m) string {
 		for _, message := range messages {
 			s.handles = append(s.handles, message.(m)["ReceiptHandle"].(string))
 		}
+	}
+	if task, ok := out["TaskHandle"].(string); ok {
+		s.handles = append(s.handles, task)
 	}
 	switch {
 	case x.status == 200:
@@ -194,15 +199,15 @@ func (r caller) messageAttributes() any {
 func (r caller) message() m {
 	in := m{}
 	if r.IntN(15) > 0 {
-		in["MessageBody"] = r.pick("hello", r.text())
+		in["MessageBody"] = r.pick("hello", "hello", "hello", r.text())
 	}
-	r.maybe(3, in, "DelaySeconds", r.number)
-	r.maybe(3, in, "MessageAttributes", r.messageAttributes)
-	r.maybe(6, in, "MessageSystemAttributes", func() any {
+	r.maybe(8, in, "DelaySeconds", r.number)
+	r.maybe(4, in, "MessageAttributes", r.messageAttributes)
+	r.maybe(10, in, "MessageSystemAttributes", func() any {
 		return m{r.pick("AWSTraceHeader", "x").(string): m{"DataType": r.pick("String", "Number"), "StringValue": r.text()}}
 	})
-	r.maybe(2, in, "MessageGroupId", func() any { return r.pick("g", "h", r.text()) })
-	r.maybe(3, in, "MessageDeduplicationId", func() any { return r.pick("1", "2", r.text()) })
+	r.maybe(2, in, "MessageGroupId", func() any { return r.pick("g", "h", "g", "h", r.text()) })
+	r.maybe(3, in, "MessageDeduplicationId", func() any { return r.pick("1", "2", "3", "4", r.text()) })
 	return in
 }
 
@@ -219,7 +224,7 @@ func (r caller) call(n int) (name string, in m) {
 		return in
 	}
 	timeout := func() m { return m{"ReceiptHandle": receipt(), "VisibilityTimeout": r.number()} }
-	switch r.IntN(24) {
+	switch r.IntN(30) {
 	case 0, 19:
 		in = m{"QueueName": r.pick("a", "c.fifo", "e", r.text(), "e.fifo")}
 		r.maybe(3, in, "Attributes", r.attributes)
@@ -235,10 +240,10 @@ func (r caller) call(n int) (name string, in m) {
 		return "SendMessageBatch", on(m{"Entries": r.list(r.message)})
 	case 9, 10, 11, 12:
 		in = on(m{"MessageAttributeNames": []any{r.pick("All", r.text())}, "AttributeNames": []any{r.pick("All", "SentTimestamp", r.text())}})
-		r.maybe(3, in, "MaxNumberOfMessages", r.number)
-		r.maybe(3, in, "WaitTimeSeconds", r.number)
-		r.maybe(3, in, "VisibilityTimeout", r.number)
-		r.maybe(5, in, "ReceiveRequestAttemptId", func() any { return r.pick("1", r.text()) })
+		r.maybe(4, in, "MaxNumberOfMessages", r.number)
+		r.maybe(6, in, "WaitTimeSeconds", r.number)
+		r.maybe(4, in, "VisibilityTimeout", r.number)
+		r.maybe(8, in, "ReceiveRequestAttemptId", func() any { return r.pick("1", r.text()) })
 		return "ReceiveMessage", in
 	case 13:
 		return "DeleteMessage", on(m{"ReceiptHandle": receipt()})
@@ -252,7 +257,7 @@ func (r caller) call(n int) (name string, in m) {
 	case 16:
 		return r.pick("PurgeQueue", "PurgeQueue", "PurgeQueue", "DeleteQueue", "ListQueueTags").(string), on(m{})
 	case 17:
-		in = m{"SourceArn": r.pick(arn("b"), arn("d.fifo"), arn("zz"), r.text())}
+		in = m{"SourceArn": r.pick(arn("b"), arn("d.fifo"), arn("b"), arn("d.fifo"), arn("zz"), r.text())}
 		r.maybe(3, in, "DestinationArn", func() any { return r.pick(arn("a"), arn("c.fifo"), arn("b"), r.text()) })
 		r.maybe(3, in, "MaxNumberOfMessagesPerSecond", r.number)
 		return "StartMessageMoveTask", in
@@ -261,6 +266,27 @@ func (r caller) call(n int) (name string, in m) {
 		r.maybe(3, in, "MaxResults", r.number)
 		r.maybe(3, in, "NextToken", func() any { return r.pick(r.text(), "YQ==") })
 		return "ListDeadLetterSourceQueues", in
+	case 23, 24:
+		return "CancelMessageMoveTask", m{"TaskHandle": receipt()}
+	case 25:
+		in = m{"SourceArn": r.pick(arn("b"), arn("d.fifo"), arn("zz"), r.text())}
+		r.maybe(2, in, "MaxResults", r.number)
+		return "ListMessageMoveTasks", in
+	case 26:
+		in = m{}
+		r.maybe(3, in, "QueueNamePrefix", func() any { return r.text() })
+		r.maybe(3, in, "MaxResults", r.number)
+		r.maybe(3, in, "NextToken", func() any { return r.pick(r.text(), "YQ==") })
+		return "ListQueues", in
+	case 27:
+		in = m{"QueueName": r.pick("a", "c.fifo", r.text())}
+		r.maybe(4, in, "QueueOwnerAWSAccountId", func() any { return r.pick("000000000000", "111111111111", r.text()) })
+		return "GetQueueUrl", in
+	case 28:
+		if r.IntN(2) == 0 {
+			return "RemovePermission", on(m{"Label": r.text()})
+		}
+		return "UntagQueue", on(m{"TagKeys": []any{r.text(), r.text()}})
 	}
 	if r.IntN(2) == 0 {
 		return "TagQueue", on(m{"Tags": m{r.text(): r.text()}})
