@@ -20,12 +20,12 @@ type moveTask struct {
 	Source  string `json:"sourceArn"`
 	to      string // ARN, or "" for where each came from
 	rate    int
+	total   int // to move: what was visible at the start
 	started time.Time
 	cancel  context.CancelFunc
 
 	status string
 	moved  int
-	total  int
 	reason string
 }
 
@@ -140,7 +140,11 @@ func (s *Service) run(t *moveTask, source *queue, to backing) {
 	}
 	s.tasks.Go(func() {
 		defer cancel()
-		moved, err := source.q.redrive(ctx, to, s.sourcesOf(source), t.rate, progress)
+		var moved int
+		var err error
+		if t.total > 0 {
+			moved, err = source.q.redrive(ctx, t, to, s.sourcesOf(source), progress)
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		t.end(moved, err)

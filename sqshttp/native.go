@@ -22,9 +22,9 @@ type backing interface {
 	send(ctx context.Context, body string, o dabchick.SendOptions) (dabchick.ID, error)
 	sendBatch(ctx context.Context, batch []dabchick.Outgoing[string]) ([]dabchick.ID, error)
 	receive(ctx context.Context, s *Service, in *receiveInput, o dabchick.ReceiveOptions) ([]receivedMessage, error)
-	// redrive moves messages to a queue, or if to is nil, each to what source says of the
-	// queue that it came from, or to that queue itself.
-	redrive(ctx context.Context, to backing, source func(name string) backing, rate int, progress func(moved, total int)) (int, error)
+	// redrive moves a task's messages to a queue, or if to is nil, each to what source says
+	// of the queue that it came from, or to that queue itself.
+	redrive(ctx context.Context, t *moveTask, to backing, source func(name string) backing, progress func(moved, total int)) (int, error)
 
 	// apply gives the queue the options that are in the settings, and leaves the others.
 	apply(set *settings, dead backing) error
@@ -142,8 +142,8 @@ func (b bodies[T]) receive(ctx context.Context, s *Service, in *receiveInput, o 
 	return out, err
 }
 
-func (b bodies[T]) redrive(ctx context.Context, to backing, source func(name string) backing, rate int, progress func(moved, total int)) (int, error) {
-	o := dabchick.RedriveOptions[T]{Rate: rate, Progress: progress}
+func (b bodies[T]) redrive(ctx context.Context, t *moveTask, to backing, source func(name string) backing, progress func(moved, total int)) (int, error) {
+	o := dabchick.RedriveOptions[T]{Max: t.total, Rate: t.rate, Progress: progress}
 	o.Source = func(origin dabchick.Origin) *dabchick.Queue[T] {
 		now, _ := source(origin.Queue).(bodies[T])
 		return now.Queue

@@ -173,6 +173,21 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			require.NotContains(w, list(w, dead)[0], "DestinationArn")
 			require.NotContains(w, list(w, dead)[0], "MaxNumberOfMessagesPerSecond")
 		}},
+		{"8.4 [D] a task moves what there was when it started, and no more", func(w *wire) {
+			_, dead := w.buried(1, "")
+			to := w.queue("to")
+			for n := range 50 { // what is sent then may come before the task has begun
+				for range n % 2 {
+					w.put(dead, "x")
+				}
+				w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn(to)}))
+				w.put(dead, "late")
+				synctest.Wait()
+				is(w, fmt.Sprint(n%2), list(w, dead)[0], "ApproximateNumberOfMessagesMoved")
+				w.drop(dead, w.receive(dead)[0])
+			}
+			require.NotContains(w, bodies(w.receive(to)), "late")
+		}},
 		{"8.4 [A] a destination that is deleted fails the task; what is not moved stays", func(w *wire) {
 			_, dead := w.buried(1, "")
 			for range 3 {
