@@ -296,6 +296,8 @@ func (s *settings) agrees(name string, other *settings) bool {
 		return s.permission == other.permission && slices.Equal(s.sources, other.sources)
 	case "Policy":
 		return sameJSON(s.policy, other.policy)
+	case "KmsDataKeyReusePeriodSeconds":
+		return s.kmsReuse == other.kmsReuse
 	}
 	return s.texts()[name] == other.texts()[name]
 }
@@ -318,10 +320,12 @@ func (s *settings) texts() map[string]string {
 		t["FifoQueue"] = "true"
 		t["ContentBasedDeduplication"] = strconv.FormatBool(s.contentKey)
 	}
+	if s.kmsKey != "" && s.kmsReuse != "" {
+		t["KmsDataKeyReusePeriodSeconds"] = s.kmsReuse
+	}
 	for name, text := range map[string]string{
 		"DeduplicationScope": s.scope, "FifoThroughputLimit": s.throughput, "Policy": s.policy,
-		"RedrivePolicy": s.redrive, "RedriveAllowPolicy": s.allow,
-		"KmsMasterKeyId": s.kmsKey, "KmsDataKeyReusePeriodSeconds": s.kmsReuse,
+		"RedrivePolicy": s.redrive, "RedriveAllowPolicy": s.allow, "KmsMasterKeyId": s.kmsKey,
 	} {
 		if text != "" {
 			t[name] = text

@@ -135,6 +135,14 @@ func TestRulesOfQueueAttributes(t *testing.T) {
 			w.set(q, "KmsMasterKeyId", "", "KmsDataKeyReusePeriodSeconds", "300")
 			require.Equal(w, with(fresh("q"), m{"SqsManagedSseEnabled": "false"}), w.all(q))
 		}},
+		{"2 [D] the reuse period of keys is shown beside a key only", func(w *wire) {
+			q := w.queue("q", "KmsDataKeyReusePeriodSeconds", "600")
+			require.Equal(w, fresh("q"), w.all(q))
+			w.ok("CreateQueue", create("q", "KmsDataKeyReusePeriodSeconds", "600"))
+			w.refused("QueueAlreadyExists", "CreateQueue", create("q", "KmsDataKeyReusePeriodSeconds", "700"))
+			w.set(q, "KmsMasterKeyId", "key")
+			require.Equal(w, "600", w.attribute(q, "KmsDataKeyReusePeriodSeconds"))
+		}},
 		{"1.4 [A] there is one kind of encryption at a time", func(w *wire) {
 			w.refused("InvalidAttributeName", "CreateQueue", create("q", "KmsMasterKeyId", "key", "SqsManagedSseEnabled", "true"))
 			q := w.queue("q", "KmsMasterKeyId", "key")
