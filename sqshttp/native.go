@@ -44,7 +44,7 @@ type bodies[T []byte | string] struct{ *dabchick.Queue[T] }
 // the service is closed. Change its options by attributes, not by SetOptions: the
 // service would not know. If it has a DeadLetter, register that first. A queue of bytes
 // and one of texts cannot exchange dead letters. Its OnEvent may send and receive by
-// clients of the service, but not make, change or delete queues.
+// clients of the service, but not make, change or delete queues, nor start move tasks.
 //
 // A name that SQS would refuse, or that is taken, gives an *Error. An option that has
 // no form in SQS's attributes, such as a timeout of half a second, or a Driver, gives a

@@ -75,11 +75,12 @@ func (p *params) note(name string) {
 	}
 }
 
-// entries returns the names of the entries of a list that is there. One that stands alone
-// need not have a number: AttributeName=All.
-func (p *params) entries(list string) []string {
+// entries returns the names of the entries of a list. One that stands alone need not have a
+// number, as AttributeName=All or Attribute.Name=Policy: what is at list+within says that it
+// is there. An empty list may be AttributeName=.
+func (p *params) entries(list, within string) []string {
 	numbers := p.numbers[list]
-	if len(numbers) == 0 {
+	if len(numbers) == 0 && p.values.Get(list+within) != "" {
 		return []string{list}
 	}
 	slices.Sort(numbers)
@@ -129,7 +130,7 @@ func (p *params) decode(name string, v reflect.Value) error {
 			v.SetBytes(b)
 			return nil
 		}
-		for _, entry := range p.entries(name) {
+		for _, entry := range p.entries(name, "") {
 			e := reflect.New(v.Type().Elem()).Elem()
 			if err := p.decode(entry, e); err != nil {
 				return err
@@ -161,10 +162,11 @@ func (p *params) decodeFields(name string, v reflect.Value) error {
 // the name is called Key.
 func (p *params) decodeMap(name string, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
-	for _, entry := range p.entries(name) {
-		key := reflect.ValueOf(p.values.Get(entry + "." + keyName(name)))
+	within := "." + keyName(name)
+	for _, entry := range p.entries(name, within) {
+		key := reflect.ValueOf(p.values.Get(entry + within))
 		if v.MapIndex(key).IsValid() {
-			return badValue(entry+"."+keyName(name), quoted(key.String()), "It is there twice.")
+			return badValue(entry+within, quoted(key.String()), "It is there twice.")
 		}
 		e := reflect.New(v.Type().Elem()).Elem()
 		if err := p.decode(entry+".Value", e); err != nil {

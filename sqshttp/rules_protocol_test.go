@@ -236,6 +236,14 @@ func TestRulesOfTheQueryProtocol(t *testing.T) {
 			query(t, s, "/q", "Action", "UntagQueue", "TagKey", "a")
 			require.NotContains(t, query(t, s, "/q", "Action", "ListQueueTags").body, "<Tag>")
 		}},
+		{"9.2 [U] a list or map without a number and a value is empty, as some clients write it", func(t *testing.T, s *sqshttp.Service) {
+			x := query(t, s, "/q", "Action", "GetQueueAttributes", "AttributeName", "")
+			require.Contains(t, x.body, "<GetQueueAttributesResult/>")
+			refused(t, query(t, s, "/q", "Action", "SetQueueAttributes", "Attribute", ""), 400, "MissingParameter")
+			refused(t, query(t, s, "/q", "Action", "UntagQueue", "TagKey", ""), 400, "MissingParameter")
+			refused(t, query(t, s, "/q", "Action", "SendMessageBatch", "SendMessageBatchRequestEntry", ""), 400, "AWS.SimpleQueueService.EmptyBatchRequest")
+			require.Equal(t, 200, query(t, s, "/q", "Action", "SendMessage", "MessageBody", "x", "MessageAttribute", "").status)
+		}},
 		{"9.2 [U] entries count in the order of their numbers, which need not be without gaps", func(t *testing.T, s *sqshttp.Service) {
 			entry := func(number, id string) []string {
 				at := "SendMessageBatchRequestEntry." + number + "."
