@@ -64,6 +64,10 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 			w.ok("CreateQueue", create("f.fifo", "DelaySeconds", "0"))
 			w.refused("InvalidAttributeValue", "CreateQueue", create("q", "DelaySeconds", "x"))
 		}},
+		{"1.3 [A] .fifo and FifoQueue go together also if the name is taken", func(w *wire) {
+			w.queue("q")
+			w.refused("InvalidParameterValue", "CreateQueue", create("q", "FifoQueue", "true"))
+		}},
 		{"1.3 [A] create of a name that is taken compares each attribute by itself, by its value", func(w *wire) {
 			w.queue("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060")
 			w.ok("CreateQueue", create("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060"))

@@ -230,15 +230,16 @@ func checkQueueName(name string, fifo bool) error {
 func (s *Service) create(name string, attributes, tags map[string]string) (*queue, error) {
 	s.changes.Lock()
 	defer s.changes.Unlock()
-	if q, ok := s.queues[name]; ok {
-		return q, s.compare(q, attributes)
-	}
+	living, taken := s.queues[name]
 	fifo := strings.EqualFold(attributes["FifoQueue"], "true")
-	if _, given := attributes["FifoQueue"]; given && !fifo {
+	if _, given := attributes["FifoQueue"]; given && !fifo && !taken {
 		return nil, invalidAttributeName.because("Unknown Attribute FifoQueue.")
 	}
-	if err := checkQueueName(name, fifo); err != nil {
+	if err := checkQueueName(name, fifo || taken && living.set.fifo); err != nil {
 		return nil, err
+	}
+	if taken {
+		return living, s.compare(living, attributes)
 	}
 	if err := checkTags(tags); err != nil {
 		return nil, err
