@@ -142,7 +142,8 @@ func (s *settings) set(name, value, arn string, lookup func(string) (*queue, boo
 	case "FifoThroughputLimit":
 		return setOneOf(&s.throughput, name, value, "perQueue", "perMessageGroupId")
 	case "Policy":
-		if value != "" && !json.Valid([]byte(value)) {
+		var object map[string]json.RawMessage
+		if value != "" && (json.Unmarshal([]byte(value), &object) != nil || object == nil) {
 			return badAttribute(name, value)
 		}
 		s.policy = value
@@ -251,15 +252,20 @@ func (s *settings) setAllow(text string) error {
 		RedrivePermission string   `json:"redrivePermission"`
 		SourceQueueArns   []string `json:"sourceQueueArns"`
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	if !json.Valid([]byte(text)) || d.Decode(&p) != nil { // Decode leaves what comes after
+	var members map[string]json.RawMessage // of which p would take names in any case
+	if json.Unmarshal([]byte(text), &p) != nil || json.Unmarshal([]byte(text), &members) != nil {
+		return badAttribute("RedriveAllowPolicy", text)
+	}
+	_, limited := members["sourceQueueArns"]
+	delete(members, "redrivePermission")
+	delete(members, "sourceQueueArns")
+	if len(members) > 0 {
 		return badAttribute("RedriveAllowPolicy", text)
 	}
 	n := len(p.SourceQueueArns)
 	switch p.RedrivePermission {
 	case "allowAll", "denyAll":
-		if n > 0 {
+		if limited {
 			return badValue("RedriveAllowPolicy", text, "sourceQueueArns is for the permission byQueue.")
 		}
 	case "byQueue":

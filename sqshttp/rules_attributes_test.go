@@ -315,7 +315,9 @@ func TestRulesOfTagsAndPermissions(t *testing.T) {
 			text := func(n int) string { return `{"a":"` + strings.Repeat("x", n-len(`{"a":""}`)) + `"}` }
 			w.set(q, "Policy", text(8192))
 			w.refuses("InvalidAttributeValue", q, "Policy", text(8193))
-			w.refuses("InvalidAttributeValue", q, "Policy", "not JSON")
+			for _, none := range []string{"not JSON", "null", "5", `[{"Sid":"a"}]`} {
+				w.refuses("InvalidAttributeValue", q, "Policy", none)
+			}
 		}},
 	})
 }

@@ -219,11 +219,13 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			}
 			list := func(n int) string { b, _ := json.Marshal(eleven[:n]); return string(b) }
 			w.set(q, "RedriveAllowPolicy", `{"redrivePermission":"byQueue","sourceQueueArns":`+list(10)+`}`)
-			for _, policy := range []string{"x", `{}`, `{"redrivePermission":"some"}`, `{"redrivePermission":"denyAll","x":1}`, `{"redrivePermission":"denyAll"}x`} {
+			for _, policy := range []string{"x", `{}`, `{"redrivePermission":"some"}`, `{"redrivePermission":"denyAll","x":1}`, `{"redrivePermission":"denyAll"}x`,
+				`{"RedrivePermission":"denyAll"}`} {
 				w.refuses("InvalidAttributeValue", q, "RedriveAllowPolicy", policy)
 			}
 			for _, policy := range []string{
 				`{"redrivePermission":"denyAll","sourceQueueArns":` + list(1) + `}`, `{"redrivePermission":"byQueue"}`,
+				`{"redrivePermission":"denyAll","sourceQueueArns":[]}`,
 				`{"redrivePermission":"allowAll","sourceQueueArns":` + list(1) + `}`, `{"redrivePermission":"byQueue","sourceQueueArns":` + list(11) + `}`,
 			} {
 				w.refuses(badValue, q, "RedriveAllowPolicy", policy)
