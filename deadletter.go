@@ -222,9 +222,9 @@ type RedriveOptions[T any] struct {
 	// it came from, if that is in this process.
 	To *Queue[T]
 	// Source, if not nil, finds the queue that a message goes back to when To is
-	// nil: one that has taken over the name since, or one on a backend. Where it
-	// returns nil, it is the queue that the message came from. It is called without
-	// a lock.
+	// nil, such as one that has taken over the name since. Where it returns nil, that
+	// is the queue that the message came from; a backend keeps no more of it than
+	// its name, and needs Source. It is called without a lock.
 	Source func(Origin) *Queue[T]
 	// Max is the most messages to move. 0 means all that are visible when the
 	// redrive starts.
