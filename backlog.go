@@ -1,6 +1,9 @@
 package dabchick
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // A backlog is the messages that were sent, can be delivered, and have not been
 // looked at since, in the order of sending. It is what keeps senders and receivers
@@ -12,17 +15,22 @@ import "sync/atomic"
 // share is how many were added.
 //
 // A message is sent to the core, past the backlog, if it has a group or a delay, and
-// while the backlog is shut: when somebody waits, or the queue has bounds or a hook
-// to heed. The core knows the order between the two; see meta.order.
+// while the backlog is shut: when somebody waits, or the queue has a hook to heed. The
+// core knows the order between the two; see meta.order.
+//
+// A queue with bounds tells its backlog how much senders may add without asking. That
+// is all the room there is when the backlog is opened; what is deleted later makes room
+// that is noticed when a sender has used up the rest and comes to the queue's lock.
 type backlog[T any] struct {
 	added tally // how many there ever were; they are numbered from 0
 
-	// Guarded by added. To change open takes the queue's lock as well.
-	open  atomic.Bool // what is read without the lock is a hint
-	page  *page[T]    // to add to
-	shelf *shelf[T]   // where that page is
-	at    int64       // when the last message was sent
-	bytes int64       // sum of the sizes of all that were ever added
+	// Guarded by added. To change the first two takes the queue's lock as well.
+	most      atomic.Uint64 // added may become, 0 while shut; what is read without a lock is a hint
+	mostBytes int64         // bytes may become
+	page      *page[T]      // to add to
+	shelf     *shelf[T]     // where that page is
+	at        int64         // when the last message was sent
+	bytes     int64         // sum of the sizes of all that were ever added; it may wrap around
 
 	begun      *shelf[T] // the first since the last clear
 	spare      atomic.Pointer[page[T]]
@@ -197,7 +205,7 @@ func (b *backlog[T]) clear() int {
 // queueUp stores a message in the backlog, if that is open, and sets its id.
 func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
 	b := q.backlog
-	if !b.open.Load() {
+	if b.most.Load() == 0 {
 		return false
 	}
 	size := q.size(body, more)
@@ -206,7 +214,7 @@ func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
 	if !ok {
 		n = b.added.wait()
 	}
-	if !b.open.Load() {
+	if n >= b.most.Load() || size > b.mostBytes-b.bytes {
 		b.added.unlock(n)
 		return false
 	}
@@ -219,21 +227,24 @@ func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
 // queueUpBatch is queueUp for a whole batch, or nothing.
 func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 	b := q.backlog
-	if !b.open.Load() {
+	if b.most.Load() == 0 {
 		return nil, false
 	}
 	var few [32]int64
 	sizes := few[:0] // found without the lock, as it calls the user's function
+	left := int64(math.MaxInt64)
 	for i := range batch {
-		if !batch[i].SendOptions.isZero() {
+		size := q.size(batch[i].Body, nil)
+		if !batch[i].SendOptions.isZero() || size > left {
 			return nil, false
 		}
-		sizes = append(sizes, q.size(batch[i].Body, nil))
+		sizes = append(sizes, size)
+		left -= size
 	}
 	ids := make([]ID, len(batch))
 	reading := q.clock()
 	n := b.added.lock()
-	if !b.open.Load() {
+	if n+uint64(len(batch)) > b.most.Load() || math.MaxInt64-left > b.mostBytes-b.bytes {
 		b.added.unlock(n)
 		return nil, false
 	}
@@ -250,12 +261,11 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 // until leave has done what there is to do and finds that nobody waits. It needs the
 // lock.
 func (q *Queue[T]) shutBacklog() {
-	q.calm, q.orderOnly = false, false
-	if !q.shut {
-		n := q.backlog.added.lock()
-		q.backlog.open.Store(false)
-		q.backlog.added.unlock(n)
-		q.shut = true
+	q.calm, q.orderOnly, q.shut = false, false, true
+	if b := q.backlog; b.most.Load() > 0 {
+		n := b.added.lock()
+		b.most.Store(0)
+		b.added.unlock(n)
 	}
 }
 
@@ -266,19 +276,43 @@ func (q *Queue[T]) openBacklog() {
 		return
 	}
 	q.shut = false
-	q.calm = q.opts.OnEvent == nil && q.opts.MaxInFlight == 0 && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
+	q.calm = q.opts.OnEvent == nil && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
 	q.orderOnly = q.heedsOrderOnly()
 	if q.mayOpen() {
-		n := q.backlog.added.lock()
-		q.backlog.open.Store(true)
-		q.backlog.added.unlock(n)
+		b := q.backlog
+		n := b.added.lock()
+		b.most.Store(q.most())
+		b.mostBytes = q.mostBytes()
+		b.added.unlock(n)
 	}
 }
 
-// mayOpen says whether the options let senders use the backlog: if it does not
-// matter to a send what the queue holds, and to nobody that there was one. It needs
-// the lock.
+// most returns how many messages may ever have been added to the backlog, by what there
+// is room for now. It needs the lock.
+func (q *Queue[T]) most() uint64 {
+	return q.backlog.taken + uint64(max(q.core.maxMessages+q.core.counts[free], 0))
+}
+
+// mostBytes returns what their sizes may be together. It needs the lock.
+func (q *Queue[T]) mostBytes() int64 {
+	return q.backlog.weighed + q.core.maxBytes - q.core.bytes
+}
+
+// keepRoom keeps senders from using up the room that there is, until leave. It needs the
+// lock.
+func (q *Queue[T]) keepRoom() {
+	if q.opts.isBounded() && q.backlog.most.Load() > 0 {
+		q.shutBacklog()
+	}
+}
+
+// isBounded says whether it matters to a send what the queue holds.
+func (o *Options[T]) isBounded() bool { return o.MaxMessages > 0 || o.MaxBytes > 0 }
+
+// mayOpen says whether senders may use the backlog: if it matters to nobody that there
+// was a send. With bounds and groups it would have to be shut at each send that has a
+// group. It needs the lock.
 func (q *Queue[T]) mayOpen() bool {
 	o := &q.opts
-	return o.MaxMessages == 0 && o.MaxBytes == 0 && o.OnEvent == nil && o.Delay <= 0 && !o.FIFO && q.backend == nil && !q.closed
+	return !(q.core.grouped && o.isBounded()) && o.OnEvent == nil && o.Delay <= 0 && !o.FIFO && q.backend == nil && !q.closed
 }

@@ -191,8 +191,27 @@ func cycleGroups(b *testing.B, q *dabchick.Queue[[]byte], names []string) {
 	}
 }
 
+// BenchmarkBounds is the cycle on a queue with every bound there is, none of which is
+// reached, and the send that a full queue refuses.
+func BenchmarkBounds(b *testing.B) {
+	bounds := dabchick.Options[[]byte]{MaxMessages: 1000, MaxBytes: 1 << 20, MaxInFlight: 1000}
+	b.Run("none", func(b *testing.B) { cycle(b, mustNew(b, dabchick.Options[[]byte]{})) })
+	b.Run("all", func(b *testing.B) { cycle(b, mustNew(b, bounds)) })
+	b.Run("fifo/none", func(b *testing.B) { cycleGroups(b, mustNew(b, dabchick.Options[[]byte]{FIFO: true}), []string{"g"}) })
+	bounds.FIFO = true
+	b.Run("fifo/all", func(b *testing.B) { cycleGroups(b, mustNew(b, bounds), []string{"g"}) })
+	b.Run("full", func(b *testing.B) {
+		q := mustNew(b, dabchick.Options[[]byte]{MaxMessages: 1, FailFast: true})
+		fillUp(b, q, 1)
+		for b.Loop() {
+			q.Send(b.Context(), nil)
+		}
+	})
+}
+
 // BenchmarkThroughput is a million messages from so many producers to so many
-// consumers, beside a channel that has room for all of them.
+// consumers, beside a channel that has room for all of them; and through a queue that
+// may hold a thousand.
 func BenchmarkThroughput(b *testing.B) {
 	const messages = 1_000_000
 	for _, n := range []int{1, 4, 16, 64} {
@@ -203,17 +222,19 @@ func BenchmarkThroughput(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds()/1e6, "M/s")
 		})
-		b.Run(fmt.Sprintf("queue/%d+%d", n, n), func(b *testing.B) {
-			ctx := context.Background()
-			for b.Loop() {
-				q := mustNew(b, dabchick.Options[[]byte]{})
-				throughput(n, messages, func(body []byte) { q.Send(ctx, body) }, func() {
-					m, _ := q.Receive(ctx)
-					m.Delete(ctx)
-				})
-			}
-			b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds()/1e6, "M/s")
-		})
+		for name, most := range map[string]int{"queue": 0, "bounded": 1000} {
+			b.Run(fmt.Sprintf("%s/%d+%d", name, n, n), func(b *testing.B) {
+				ctx := context.Background()
+				for b.Loop() {
+					q := mustNew(b, dabchick.Options[[]byte]{MaxMessages: most})
+					throughput(n, messages, func(body []byte) { q.Send(ctx, body) }, func() {
+						m, _ := q.Receive(ctx)
+						m.Delete(ctx)
+					})
+				}
+				b.ReportMetric(float64(b.N)*messages/b.Elapsed().Seconds()/1e6, "M/s")
+			})
+		}
 	}
 }
 

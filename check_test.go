@@ -16,6 +16,8 @@ func (q *Queue[T]) Check() error {
 		return err
 	}
 	switch {
+	case q.opts.isBounded() && q.BacklogOpen() && (q.backlog.most.Load() > q.most() || q.backlog.mostBytes-q.mostBytes() > 0):
+		return fmt.Errorf("senders may add more than there is room for")
 	case len(q.moves) > 0 || len(q.events) > 0 || q.telling:
 		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
 	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:
@@ -30,7 +32,7 @@ func (q *Queue[T]) Check() error {
 }
 
 // BacklogOpen says whether senders do without the queue's lock.
-func (q *Queue[T]) BacklogOpen() bool { return q.backlog.open.Load() }
+func (q *Queue[T]) BacklogOpen() bool { return q.backlog.most.Load() > 0 }
 
 // Chunks returns how many chunks of messages the queue holds.
 func (q *Queue[T]) Chunks() (n int) {

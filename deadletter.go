@@ -203,6 +203,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 		q.leave(now)
 		return err
 	}
+	q.keepRoom()
 	p.more.arrivedAt = now
 	slot := q.core.transfer(now, p.body, p.more, p.group, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
 	q.totals.Arrived++

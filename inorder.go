@@ -15,11 +15,10 @@ import (
 // The backlog of a FIFO queue is never open, so the order of its messages is always 0.
 
 // heedsOrderOnly says whether the options and the state of the queue leave nothing to
-// heed but the order of groups, as long as nobody waits. It needs the lock.
+// heed but bounds and the order of groups, as long as nobody waits. It needs the lock.
 func (q *Queue[T]) heedsOrderOnly() bool {
 	o := &q.opts
-	return o.FIFO && o.MaxMessages == 0 && o.MaxBytes == 0 && o.MaxInFlight == 0 && o.OnEvent == nil &&
-		o.Delay <= 0 && o.VisibilityTimeout > 0 && !q.paused && !q.closed
+	return o.FIFO && o.OnEvent == nil && o.Delay <= 0 && o.VisibilityTimeout > 0 && !q.paused && !q.closed
 }
 
 // isStraight says whether a send is in order, and has a group and nothing else.
@@ -36,7 +35,7 @@ func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID
 		q.mu.wait()
 	}
 	now := q.timed(q.core.advance(reading))
-	if !q.orderOnly || q.core.slab.full() {
+	if c := &q.core; !q.orderOnly || c.slab.full() || -c.counts[free] >= c.maxMessages || size > c.maxBytes-c.bytes {
 		return q.sendLocked(ctx, now, &entry[T]{body: body, group: group, size: size})
 	}
 	q.putID(&id, q.core.addInOrder(now, body, group, size))
@@ -72,7 +71,7 @@ func (c *core[T]) addInOrder(now int64, body T, group string, size int64) uint64
 func (q *Queue[T]) takeInOrder(now int64, m *Message[T]) bool {
 	c := &q.core
 	slot := c.ready.head
-	if slot == 0 {
+	if slot == 0 || c.counts[inFlight] >= c.maxInFlight {
 		return false
 	}
 	e := c.slab.at(slot)

@@ -170,6 +170,60 @@ func TestBatchLargerThanTheQueue(t *testing.T) {
 	})
 }
 
+func TestBoundsOfAFIFOQueue(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		in := func(group string) dabchick.SendOptions { return dabchick.SendOptions{Group: group} }
+		for name, bounds := range map[string]dabchick.Options[string]{"messages": {MaxMessages: 2}, "bytes": {MaxBytes: 3}} {
+			bounds.FIFO, bounds.FailFast, bounds.MaxInFlight = true, true, 1
+			q := mustNew(t, bounds)
+			for _, group := range []string{"a", "b"} {
+				_, err := q.SendWith(ctx, "x", in(group))
+				require.NoError(t, err, name)
+			}
+			_, err := q.SendWith(ctx, "yy", in("c"))
+			require.ErrorIs(t, err, dabchick.ErrFull, name)
+			m := take(t, q)
+			_, err = q.Receive(ctx)
+			require.ErrorIs(t, err, dabchick.ErrInFlightLimit, name)
+			require.NoError(t, m.Delete(ctx))
+			_, err = q.SendWith(ctx, "yy", in("c"))
+			require.NoError(t, err, name)
+			require.Equal(t, "b", take(t, q).Group(), name)
+			require.NoError(t, q.Check())
+		}
+	})
+}
+
+// Dead letters come whatever the bounds are, and count against them.
+func TestArrivalsLeaveLessRoom(t *testing.T) {
+	for name, bounds := range map[string]dabchick.Options[string]{"messages": {MaxMessages: 2}, "bytes": {MaxBytes: 2}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				bounds.FailFast = true
+				dead := mustNew(t, bounds)
+				q := mustNew(t, dabchick.Options[string]{DeadLetter: dead, MaxReceives: 1})
+				require.True(t, dead.BacklogOpen())
+				for range 3 {
+					send(t, q, "x")
+					require.NoError(t, take(t, q).DeadLetter(ctx, ""))
+					require.NoError(t, dead.Check())
+				}
+				_, err := dead.Send(ctx, "y")
+				require.ErrorIs(t, err, dabchick.ErrFull)
+				require.NoError(t, take(t, dead).Delete(ctx))
+				_, err = dead.SendBatch(ctx, []dabchick.Outgoing[string]{{Body: "y"}})
+				require.ErrorIs(t, err, dabchick.ErrFull)
+				require.NoError(t, take(t, dead).Delete(ctx))
+				ids, err := dead.SendBatch(ctx, []dabchick.Outgoing[string]{{Body: "y"}, {Body: "z"}})
+				require.ErrorIs(t, err, dabchick.ErrFull)
+				require.NotZero(t, ids[0])
+				require.Zero(t, ids[1])
+				require.Equal(t, []string{"x", "y"}, takeAll(t, dead))
+			})
+		})
+	}
+}
+
 func TestMaxBytes(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q := mustNew(t, dabchick.Options[[]byte]{MaxBytes: 10})

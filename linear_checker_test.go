@@ -1,6 +1,7 @@
 package dabchick_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/anishathalye/porcupine"
@@ -70,8 +71,8 @@ func TestCheckerRejectsWrongHistories(t *testing.T) {
 			}
 			ops = append(ops, porcupine.Operation{Input: c, Call: int64(2 * i), Return: int64(2*i + 1)})
 		}
-		require.Equal(t, c.right, porcupine.CheckOperations(lineModel(c.fifo), ops), name)
-		require.Equal(t, c.right, porcupine.CheckOperations(lendingModel(c.fifo), ops), name)
+		require.Equal(t, c.right, porcupine.CheckOperations(lineModel(c.fifo, math.MaxInt), ops), name)
+		require.Equal(t, c.right, porcupine.CheckOperations(lendingModel(c.fifo, math.MaxInt), ops), name)
 	}
 }
 
@@ -91,9 +92,34 @@ func TestCheckerKnowsCancelledReceives(t *testing.T) {
 	}
 	none := &call{verb: "try", n: 1}
 	some := &call{verb: "try", n: 1, d: 5, got: []delivered{{1, 1, 1}}}
-	require.True(t, porcupine.CheckOperations(lendingModel(false), history(none)))
-	require.True(t, porcupine.CheckOperations(lendingModel(false), history(some)))
-	require.True(t, porcupine.CheckOperations(lendingModel(false), history(none, some)))
-	require.False(t, porcupine.CheckOperations(lendingModel(false), history(some, &call{verb: "stats", counts: [3]int{1, 0, 0}})), "it is away")
-	require.False(t, porcupine.CheckOperations(lendingModel(false), history(none, none, none)), "it is lost")
+	require.True(t, porcupine.CheckOperations(lendingModel(false, math.MaxInt), history(none)))
+	require.True(t, porcupine.CheckOperations(lendingModel(false, math.MaxInt), history(some)))
+	require.True(t, porcupine.CheckOperations(lendingModel(false, math.MaxInt), history(none, some)))
+	require.False(t, porcupine.CheckOperations(lendingModel(false, math.MaxInt), history(some, &call{verb: "stats", counts: [3]int{1, 0, 0}})), "it is away")
+	require.False(t, porcupine.CheckOperations(lendingModel(false, math.MaxInt), history(none, none, none)), "it is lost")
+}
+
+// There is room for what a queue may hold, and not for more.
+func TestCheckerKnowsBounds(t *testing.T) {
+	send := func(n, less int, err outcome) *call { return &call{verb: "send", body: 1, n: n, less: less, err: err} }
+	some := &call{verb: "try", n: 1, d: 5, got: []delivered{{1, 1, 1}}}
+	for name, c := range map[string]struct {
+		right bool
+		calls []*call
+	}{
+		"as many as it may hold": {true, []*call{send(2, 0, fine)}},
+		"one more":               {true, []*call{send(3, 1, full)}},
+		"one more, stored":       {false, []*call{send(3, 0, fine)}},
+		"in flight counts":       {false, []*call{send(2, 0, fine), some, send(1, 0, fine)}},
+		"deleted does not":       {true, []*call{send(2, 0, fine), some, {verb: "delete", body: 1, nth: 1}, send(1, 0, fine)}},
+		"full too early":         {false, []*call{send(1, 0, fine), send(1, 1, full)}},
+		"too few of a batch":     {false, []*call{send(2, 1, full)}},
+		"no error":               {false, []*call{send(3, 1, fine)}},
+	} {
+		var ops []porcupine.Operation
+		for i, c := range c.calls {
+			ops = append(ops, porcupine.Operation{Input: c, Call: int64(2 * i), Return: int64(2*i + 1)})
+		}
+		require.Equal(t, c.right, porcupine.CheckOperations(lineModel(false, 2), ops), name)
+	}
 }

@@ -19,6 +19,7 @@ type call struct {
 
 	body  int   // the message, or the first of a batch
 	n     int   // messages of a batch, or the most that a receive takes
+	less  int   // messages of a batch that there was no room for
 	nth   int   // which delivery of the message is settled
 	group uint8 // 0 on a standard queue
 	d     int64 // delay or timeout
@@ -38,17 +39,18 @@ const (
 	superseded
 	lapsed // the receipt has expired
 	gone
+	full
 	unexpected
 )
 
 func (c *call) String() string {
 	return fmt.Sprintf("%s %+v", c.verb, struct {
-		Began, At, Body, N, Nth, Group int
-		D                              int64
-		Got                            []delivered
-		Counts                         [3]int
-		Err                            outcome
-	}{int(c.began), int(c.at), c.body, c.n, c.nth, int(c.group), c.d, c.got, c.counts, c.err})
+		Began, At, Body, N, Less, Nth, Group int
+		D                                    int64
+		Got                                  []delivered
+		Counts                               [3]int
+		Err                                  outcome
+	}{int(c.began), int(c.at), c.body, c.n, c.less, c.nth, int(c.group), c.d, c.got, c.counts, c.err})
 }
 
 // lineState is a queue as a value: what is in it, in the order in which it comes
@@ -57,6 +59,7 @@ type lineState struct {
 	now    int64
 	drawn  uint32
 	fifo   bool
+	most   int // messages; there is no room for more
 	closed bool
 	items  []lineItem
 	lent   []lentItem // handed to receives that turn out to be cancelled
@@ -90,12 +93,13 @@ func (s lineState) step(c *call) (lineState, bool) {
 		if s.closed {
 			return s, c.err == closed
 		}
+		room := min(c.n, max(s.most-len(s.items)-len(s.lent), 0))
 		s.items = slices.Clone(s.items)
-		for i := range c.n {
+		for i := range room {
 			s.drawn++
 			s.place(lineItem{body: int32(c.body + i), group: c.group, seq: s.drawn, delayed: true}, c.d)
 		}
-		return s, c.err == fine
+		return s, c.less == c.n-room && (c.err == full) == (c.less > 0) && (c.err == fine) == (c.less == 0)
 	case "try", "receive":
 		return s.receive(c)
 	case "delete", "change", "return":
@@ -327,9 +331,9 @@ func (s lineState) equal(o lineState) bool {
 
 // lineModel takes no notice of cancelled receives, as if none had ever been handed
 // anything.
-func lineModel(fifo bool) porcupine.Model {
+func lineModel(fifo bool, most int) porcupine.Model {
 	return porcupine.Model{
-		Init: func() any { return &lineState{fifo: fifo, now: math.MinInt64} },
+		Init: func() any { return &lineState{fifo: fifo, most: most, now: math.MinInt64} },
 		Step: func(state, input, _ any) (bool, any) {
 			s, ok := state.(*lineState).step(input.(*call))
 			return ok, &s
@@ -342,9 +346,9 @@ func lineModel(fifo bool) porcupine.Model {
 
 // lendingModel takes cancelled receives for two steps each, in between which they
 // may have been handed something. It is much slower.
-func lendingModel(fifo bool) porcupine.Model {
+func lendingModel(fifo bool, most int) porcupine.Model {
 	return (&porcupine.NondeterministicModel{
-		Init: func() []any { return []any{lineState{fifo: fifo, now: math.MinInt64}} },
+		Init: func() []any { return []any{lineState{fifo: fifo, most: most, now: math.MinInt64}} },
 		Step: func(state, input, _ any) (next []any) {
 			s, c := state.(lineState), input.(*call)
 			var states []lineState

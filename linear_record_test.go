@@ -3,6 +3,7 @@ package dabchick_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -50,12 +51,17 @@ const (
 )
 
 // record returns what happened to a queue, without and with what cancelled
-// receives may have done.
-func record(t *testing.T, r *rand.Rand, fifo bool) (ops, back []porcupine.Operation) {
+// receives may have done, and the most messages that it could hold.
+func record(t *testing.T, r *rand.Rand, fifo bool) (ops, back []porcupine.Operation, most int) {
 	synctest.Test(t, func(t *testing.T) {
 		o := dabchick.Options[int]{VisibilityTimeout: time.Duration(1 + r.IntN(8)), FIFO: fifo, MessageDelays: fifo}
 		if r.IntN(4) == 0 {
 			o.OnEvent = func(dabchick.Event[int]) {} // then the queue notices at once what comes up
+		}
+		most = math.MaxInt
+		if r.IntN(3) == 0 {
+			most = 1 + r.IntN(8)
+			o.MaxMessages, o.FailFast = most, true
 		}
 		rec := &scribe{t: t, q: mustNew(t, o), fifo: fifo, began: time.Now()}
 		rec.left.Store(callers)
@@ -83,7 +89,7 @@ func record(t *testing.T, r *rand.Rand, fifo bool) (ops, back []porcupine.Operat
 			ops, back = append(ops, h.ops...), append(back, h.back...)
 		}
 	})
-	return ops, back
+	return ops, back, most
 }
 
 // watch looks at the queue at each instant when nobody runs: it is never true
@@ -127,6 +133,8 @@ func (h *history) err(err error) outcome {
 		return lapsed
 	case errors.Is(err, dabchick.ErrMessageGone):
 		return gone
+	case errors.Is(err, dabchick.ErrFull):
+		return full
 	}
 	h.t.Error(err)
 	return unexpected
@@ -187,6 +195,9 @@ func (h *history) send(ctx context.Context, body int) {
 		op := h.call(c)
 		_, err := h.q.SendWith(ctx, body, o)
 		c.err = h.err(err)
+		if c.err == full {
+			c.less = 1
+		}
 		h.done(op)
 		return
 	}
@@ -196,8 +207,13 @@ func (h *history) send(ctx context.Context, body int) {
 		batch = append(batch, dabchick.Outgoing[int]{Body: body + i, SendOptions: o})
 	}
 	op := h.call(c)
-	_, err := h.q.SendBatch(ctx, batch)
+	ids, err := h.q.SendBatch(ctx, batch)
 	c.err = h.err(err)
+	for _, id := range ids {
+		if id == (dabchick.ID{}) && c.err == full {
+			c.less++
+		}
+	}
 	h.done(op)
 }
 

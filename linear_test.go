@@ -30,7 +30,7 @@ func linearTotal() int64 {
 // came, in which order and as which delivery, what receipts were worth, counts,
 // and that there was nothing when nothing came. Timeouts and delays end meanwhile;
 // receives wait, and are cancelled while messages are handed to them; queues are
-// purged and closed.
+// purged and closed, and some are full now and then.
 func TestConcurrentHistoriesAreLinearizable(t *testing.T) { checkHistories(t, false) }
 
 // I5: so it is of FIFO queues: a receive gets the oldest messages of a group, and
@@ -39,20 +39,20 @@ func TestConcurrentFIFOHistoriesAreLinearizable(t *testing.T) { checkHistories(t
 
 func checkHistories(t *testing.T, fifo bool) {
 	runSeeds(t, "operations", linearTotal(), func(t *testing.T, seed uint64) int64 {
-		ops, cancelled := record(t, rand.New(rand.NewPCG(seed, 0)), fifo)
+		ops, cancelled, most := record(t, rand.New(rand.NewPCG(seed, 0)), fifo)
 		if t.Failed() {
 			return 0
 		}
-		if porcupine.CheckOperations(lineModel(fifo), ops) {
+		if porcupine.CheckOperations(lineModel(fifo, most), ops) {
 			return int64(len(ops))
 		}
 		// What a cancelled receive was handed for a moment may have been missed.
 		ops = append(ops, cancelled...)
-		result, info := porcupine.CheckOperationsVerbose(lendingModel(fifo), ops, time.Minute)
+		result, info := porcupine.CheckOperationsVerbose(lendingModel(fifo, most), ops, time.Minute)
 		if result != porcupine.Ok {
 			f, err := os.CreateTemp("", "dabchick-history-*.html")
 			require.NoError(t, err)
-			require.NoError(t, porcupine.Visualize(lendingModel(fifo), info, f))
+			require.NoError(t, porcupine.Visualize(lendingModel(fifo, most), info, f))
 			require.NoError(t, f.Close())
 			t.Fatalf("seed %d: %v: no order of calls explains what they saw, see %s", seed, result, f.Name())
 		}

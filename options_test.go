@@ -228,20 +228,35 @@ type upper struct{}
 func (upper) Encode(s string) ([]byte, error) { return []byte(strings.ToUpper(s)), nil }
 func (upper) Decode(b []byte) (string, error) { return strings.ToLower(string(b)), nil }
 
-// A queue whose bounds are lifted is as one that never had any.
-func TestBacklogOpensWhenBoundsAreLifted(t *testing.T) {
-	q := mustNew(t, dabchick.Options[string]{MaxMessages: 10})
-	require.False(t, q.BacklogOpen())
-	o := q.Options()
-	o.MaxMessages = 0
-	require.NoError(t, q.SetOptions(o))
-	require.True(t, q.BacklogOpen())
+// What senders may add to the backlog goes by the bounds in force.
+func TestBoundsThatChange(t *testing.T) {
+	q := mustNew(t, dabchick.Options[string]{MaxMessages: 10, FailFast: true})
+	set := func(messages int, bytes int64) {
+		o := q.Options()
+		o.MaxMessages, o.MaxBytes = messages, bytes
+		require.NoError(t, q.SetOptions(o))
+		require.True(t, q.BacklogOpen())
+		require.NoError(t, q.Check())
+	}
+	full := func() {
+		_, err := q.Send(t.Context(), "y")
+		require.ErrorIs(t, err, dabchick.ErrFull)
+	}
 	send(t, q, "x")
-	o.MaxMessages = 1
-	require.NoError(t, q.SetOptions(o))
-	require.False(t, q.BacklogOpen())
-	o.FailFast = true
-	require.NoError(t, q.SetOptions(o))
-	_, err := q.Send(t.Context(), "y")
-	require.ErrorIs(t, err, dabchick.ErrFull, "what is in the backlog counts")
+	set(2, 0)
+	send(t, q, "x")
+	full()
+	set(0, 0)
+	send(t, q, "x")
+	set(0, 5)
+	send(t, q, "xx")
+	full()
+	set(5, 4)
+	full()
+	require.NoError(t, take(t, q).Delete(t.Context()))
+	full()
+	send(t, q, "")
+	set(5, 5)
+	send(t, q, "x")
+	full()
 }

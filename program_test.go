@@ -205,6 +205,7 @@ func (p *program) step() error {
 		p.body++
 		delay := p.pick(0, 0, 0, dabchick.Immediately, 1, time.Second, 5*time.Second)
 		o := p.sendOptions(delay)
+		p.notice(i)
 		id, got := q.SendWith(ctx, p.body, o)
 		x, want := m.send(p.body, o, false)
 		p.say("queue %d: send %d, delay %v, group %q, id %q: %v", i, p.body, delay, o.Group, o.DedupID, got)
@@ -278,6 +279,14 @@ func (p *program) sent(got, want error, id dabchick.ID, x *modelMessage) error {
 	return nil
 }
 
+// notice makes a queue with bounds look at the time. Whether a send does depends on how
+// much room there was when the queue last looked.
+func (p *program) notice(i int) {
+	if o := &p.models[i].o; o.MaxMessages > 0 || o.MaxBytes > 0 {
+		p.queues[i].Return(context.Background(), dabchick.Receipt{})
+	}
+}
+
 func (p *program) sendBatch(i int) error {
 	var batch []dabchick.Outgoing[int]
 	for range p.draw(5) {
@@ -285,6 +294,7 @@ func (p *program) sendBatch(i int) error {
 		o := p.sendOptions(p.pick(0, 0, time.Second, -2)) // the last is refused
 		batch = append(batch, dabchick.Outgoing[int]{Body: p.body, SendOptions: o})
 	}
+	p.notice(i)
 	m := p.models[i]
 	if !m.apart(dabchick.SendOptions{}) || slices.ContainsFunc(batch, func(o dabchick.Outgoing[int]) bool { return !m.apart(o.SendOptions) }) {
 		m.expire()

@@ -1,9 +1,11 @@
 package dabchick
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"sync"
 	"time"
 )
@@ -50,9 +52,9 @@ type Queue[T any] struct {
 	alarm     alarm
 	paused    bool
 	closed    bool
-	calm      bool // there is nothing to heed but visibility, so that quick.go will do
+	calm      bool // there is nothing to heed but visibility and bounds, so that quick.go will do
 	shut      bool // the backlog is, until leave finds that it need not be
-	orderOnly bool // nothing has to be heeded but the order of groups, so that inorder.go will do
+	orderOnly bool // nothing has to be heeded but bounds and the order of groups, so that inorder.go will do
 	totals    Totals
 	accepted  memory[dedupKey, ID]      // sends inside the deduplication window
 	attempts  memory[string, []attempt] // receives that can be repeated
@@ -109,6 +111,9 @@ func (q *Queue[T]) apply() {
 	c.visibility = q.opts.VisibilityTimeout
 	c.delay = q.opts.Delay
 	c.maxReceives = int64(q.opts.MaxReceives)
+	c.maxMessages = cmp.Or(q.opts.MaxMessages, math.MaxInt)
+	c.maxBytes = cmp.Or(q.opts.MaxBytes, math.MaxInt64)
+	c.maxInFlight = cmp.Or(q.opts.MaxInFlight, math.MaxInt)
 	c.fair = q.opts.Fairness
 	if !c.fifo {
 		c.groups.linger = c.fair.Window

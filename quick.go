@@ -15,7 +15,7 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	if d == 0 {
 		d, run = c.visibility, runTimeout
 	}
-	if !q.calm || now > c.expiry || c.ready.head != 0 || d <= 0 {
+	if !q.calm || now > c.expiry || c.ready.head != 0 || d <= 0 || c.counts[inFlight] >= c.maxInFlight {
 		return false
 	}
 	var slot uint32

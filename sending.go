@@ -55,6 +55,9 @@ func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error 
 	if q.closed {
 		return ErrClosed
 	}
+	if q.core.len() < q.core.maxMessages { // else nobody can add anything
+		q.keepRoom()
+	}
 	if e.more != nil || o.FIFO || o.MaxBytes > 0 { // else there is nothing to look at
 		if err := q.checkEntry(e); err != nil {
 			return err

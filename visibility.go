@@ -63,6 +63,11 @@ type core[T any] struct {
 	retention   time.Duration
 	maxReceives int64 // 0 without a dead-letter queue
 
+	// Bounds, or the largest number there is without them.
+	maxMessages int
+	maxBytes    int64
+	maxInFlight int
+
 	fifo       bool
 	grouped    bool // groups have been seen: what comes up has to be noticed at once
 	fair       Fairness
