@@ -21,6 +21,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		"plain":   {},
 		"bounded": {MaxMessages: 10_000, MaxBytes: 1 << 30, MaxInFlight: 10},
 		"delayed": {Delay: dabchick.Immediately, Retention: dabchick.Forever},
+		"hooked":  {OnEvent: func(dabchick.Event[[]byte]) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := mustNew(t, o)

@@ -209,6 +209,11 @@ func BenchmarkBounds(b *testing.B) {
 	})
 }
 
+// BenchmarkHook is the cycle on a queue whose hook does nothing with its three events.
+func BenchmarkHook(b *testing.B) {
+	cycle(b, mustNew(b, dabchick.Options[[]byte]{OnEvent: func(dabchick.Event[[]byte]) {}}))
+}
+
 // BenchmarkThroughput is a million messages from so many producers to so many
 // consumers, beside a channel that has room for all of them; and through a queue that
 // may hold a thousand.

@@ -96,6 +96,10 @@ func (q *Queue[T]) note(now int64, kind EventKind, slot uint32, m *meta) *Event[
 // listening says whether events are wanted. It needs the lock.
 func (q *Queue[T]) listening() bool { return q.opts.OnEvent != nil }
 
+// mostTold is how many events are told at once most of the time: so much room is used
+// again, more is given back.
+const mostTold = 64
+
 // tell unlocks the queue and calls the hook for all events that are recorded.
 // If another call is doing that already, it will tell these too: so events
 // stay in order, and a hook that uses the queue does not wait for itself.
@@ -117,7 +121,8 @@ func (q *Queue[T]) tell() {
 		q.mu.Unlock()
 	}()
 	for len(q.events) > 0 {
-		batch, q.events = q.events, nil
+		told := q.events
+		batch, q.events, q.told = told, q.told, nil
 		hook := q.opts.OnEvent
 		q.mu.Unlock()
 		for len(batch) > 0 {
@@ -129,5 +134,9 @@ func (q *Queue[T]) tell() {
 		}
 		q.mu.Lock()
 		batch = nil
+		if cap(told) <= mostTold {
+			clear(told)
+			q.told = told[:0]
+		}
 	}
 }

@@ -295,21 +295,23 @@ func TestI12BodyOfADeletedMessageIsFreed(t *testing.T) {
 			require.NoError(t, err)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, ctx context.Context) {
-				q := mustNew(t, dabchick.Options[*body]{})
-				b := new(body)
-				there := weak.Make(b)
-				send(t, q, b)
-				b = nil
-				runtime.GC()
-				require.NotNil(t, there.Value(), "the queue has it")
-				remove(t, ctx, q)
-				runtime.GC()
-				require.Nil(t, there.Value(), "the queue still has it")
-				runtime.KeepAlive(q)
+		for kind, o := range map[string]dabchick.Options[*body]{"plain": {}, "with a hook": {OnEvent: func(dabchick.Event[*body]) {}}} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, ctx context.Context) {
+					q := mustNew(t, o)
+					b := new(body)
+					there := weak.Make(b)
+					send(t, q, b)
+					b = nil
+					runtime.GC()
+					require.NotNil(t, there.Value(), "the queue has it")
+					remove(t, ctx, q)
+					runtime.GC()
+					require.Nil(t, there.Value(), "the queue still has it")
+					runtime.KeepAlive(q)
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ type Queue[T any] struct {
 	attempts  memory[string, []attempt] // receives that can be repeated
 	moves     []move[T]                 // dead letters to carry over after unlocking
 	events    []Event[T]                // to tell after unlocking
+	told      []Event[T]                // empty, room for more of them; nil if it is in use
 	telling   bool                      // somebody is telling events
 }
 

@@ -338,6 +338,10 @@ var planted = []bug{
 		"*c.cell(r.slot) = cell[T]{}", "",
 		"TestI12BodyOfADeletedMessageIsFreed"},
 
+	{"bodies that a hook was told of are kept", "I12", "hooks.go",
+		"\t\t\tclear(told)\n", "",
+		"TestI12BodyOfADeletedMessageIsFreed"},
+
 	// The backlog and its lock.
 	{"one message more than a queue may hold", "I8", "backlog.go",
 		"n >= b.most.Load()", "n > b.most.Load()",
