@@ -18,8 +18,9 @@ import (
 
 // I1, I2, I3, I4, I7, I11, over histories too long for a search, in real time:
 // every message is deleted or there; the times that it is held do not overlap;
-// its deliveries are counted without a gap; nothing comes after a delete; and a
-// receive that gets nothing has had a moment when nothing was visible.
+// its deliveries are counted without a gap; nothing comes after a delete; a receive
+// that gets nothing has had a moment when nothing was visible; and no queue holds more
+// than it may.
 func TestLongHistoriesAddUp(t *testing.T) {
 	total, each := linearTotal()/2, 50_000
 	if dabchick.RaceEnabled {
@@ -161,7 +162,11 @@ func union(spans []span) (u []span) {
 // keepBook lets callers use a queue, with timeouts of microseconds.
 func keepBook(t *testing.T, r *rand.Rand, calls int) *book {
 	const callers = 6
-	q := mustNew(t, dabchick.Options[int]{})
+	var o dabchick.Options[int]
+	if r.IntN(2) == 0 {
+		o.MaxMessages, o.FailFast = 1+r.IntN(50), r.IntN(2) == 0
+	}
+	q := mustNew(t, o)
 	began := time.Now()
 	books := make([]book, callers)
 	var calling sync.WaitGroup
@@ -201,6 +206,7 @@ func (b *book) fill(t *testing.T, q *dabchick.Queue[int], r *rand.Rand, began ti
 	ctx := context.Background()
 	b.sent, b.deleted = map[int]span{}, map[int]taken{}
 	now := func() int64 { return int64(time.Since(began)) }
+	most := q.Options().MaxMessages
 	type holding struct {
 		m dabchick.Message[int]
 		i int // in taken
@@ -211,10 +217,21 @@ func (b *book) fill(t *testing.T, q *dabchick.Queue[int], r *rand.Rand, began ti
 		called := now()
 		switch p := r.IntN(100); {
 		case p < 20:
-			if _, err := q.Send(ctx, body); err != nil {
+			short, cancel := ctx, func() {}
+			if most > 0 { // else nobody waits for room
+				short, cancel = context.WithTimeout(ctx, time.Duration(r.IntN(50_000)))
+			}
+			_, err := q.Send(short, body)
+			cancel()
+			switch {
+			case err == nil:
+				b.sent[body] = span{called, now()}
+			case most == 0 || !errors.Is(err, dabchick.ErrFull) && !errors.Is(err, context.DeadlineExceeded):
 				t.Error(err)
 			}
-			b.sent[body] = span{called, now()}
+			if s := stats(t, q); most > 0 && s.Visible+s.InFlight > most {
+				t.Errorf("%d messages in a queue of at most %d", s.Visible+s.InFlight, most)
+			}
 			body++
 		case p < 65:
 			o := dabchick.ReceiveOptions{

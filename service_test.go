@@ -97,6 +97,7 @@ func newService(t *testing.T, r *rand.Rand, trace *bytes.Buffer) *service {
 	s.add("tenants", dabchick.Options[int]{DeadLetter: deadJobs.Queue, MaxReceives: 2, MaxInFlightPerGroup: 3,
 		Fairness: dabchick.Fairness{MinInFlight: 2}}, 4)
 	s.add("small", dabchick.Options[int]{MaxMessages: 10, MaxInFlight: 4, Delay: 3 * time.Second, Retention: 6 * time.Hour}, 0).blocking = true
+	s.add("tight", dabchick.Options[int]{MaxMessages: 10, MaxInFlight: 4}, 0).blocking = true
 	for i, q := range s.queues {
 		for range 3 {
 			c := &consumer{service: s, q: q, index: len(s.consumers)}
