@@ -301,7 +301,7 @@ func (q *Queue[T]) mostBytes() int64 {
 // keepRoom keeps senders from using up the room that there is, until leave. It needs the
 // lock.
 func (q *Queue[T]) keepRoom() {
-	if q.opts.isBounded() && q.backlog.most.Load() > 0 {
+	if q.opts.isBounded() && q.mayOpen() {
 		q.shutBacklog()
 	}
 }

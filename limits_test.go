@@ -170,6 +170,23 @@ func TestBatchLargerThanTheQueue(t *testing.T) {
 	})
 }
 
+// A queue that was full before anything was in its backlog uses it when there is room.
+func TestBacklogAfterAQueueWasFull(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{MaxMessages: 2, FailFast: true})
+		for range 2 {
+			_, err := q.SendWith(ctx, "x", dabchick.SendOptions{Delay: time.Second})
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Second)
+		for range 2 {
+			require.NoError(t, take(t, q).Delete(ctx))
+		}
+		send(t, q, "y")
+		require.True(t, q.BacklogOpen())
+	})
+}
+
 func TestBoundsOfAFIFOQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		in := func(group string) dabchick.SendOptions { return dabchick.SendOptions{Group: group} }
