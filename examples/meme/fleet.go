@@ -48,7 +48,7 @@ func (f *fleet) pool() (*worker.Pool[Job], error) {
 		Scale: &worker.Scale{
 			Min: 1, Wait: 1500 * time.Millisecond, Every: 100 * time.Millisecond, CoolDown: time.Second,
 			OnChange: func(c worker.Change) {
-				f.view.say("%d workers instead of %d, for %d waiting jobs", c.To, c.From, c.Visible)
+				f.view.say("workers: %d → %d; jobs that wait: %d", c.From, c.To, c.Visible)
 			},
 		},
 		Renew:    1, // a job is short: a worker that has it for longer hangs
@@ -82,7 +82,7 @@ func (f *fleet) handle(ctx context.Context, m dabchick.Message[Job]) error {
 	}
 	switch {
 	case err == nil:
-		f.log.done(name, n, m.Receives)
+		f.log.stored(m, name, n)
 	case errors.Is(err, worker.ErrLeaseLost):
 	case m.Receives >= maxFailures:
 		f.view.say("%s failed %d times, and is given up: %v", name, m.Receives, err)

@@ -3,6 +3,8 @@ package main
 import (
 	"sync"
 	"time"
+
+	"github.com/dabchickmq/dabchick"
 )
 
 // A ledger accounts for every job, and keeps what the plot shows.
@@ -12,7 +14,8 @@ type ledger struct {
 	mu      sync.Mutex
 	began   time.Time
 	sent    int
-	results []result // one for each job that was done, in order
+	made    map[delivery]result // memes whose jobs are in flight still
+	results []result            // one for each job that was done, in order
 	crashes []time.Duration
 	repeats int
 	samples []sample
@@ -25,6 +28,12 @@ type result struct {
 	attempt int
 }
 
+// A delivery is a job in the hands of a worker.
+type delivery struct {
+	job      dabchick.ID
+	receives int
+}
+
 // A sample is the state of the queue at one instant.
 type sample struct {
 	at                              time.Duration
@@ -32,7 +41,9 @@ type sample struct {
 	workers                         int
 }
 
-func newLedger(v view) *ledger { return &ledger{view: v, began: time.Now()} }
+func newLedger(v view) *ledger {
+	return &ledger{view: v, began: time.Now(), made: map[delivery]result{}}
+}
 
 func (l *ledger) arrived(n int) {
 	l.mu.Lock()
@@ -41,10 +52,22 @@ func (l *ledger) arrived(n int) {
 	l.view.progress(l.sent, len(l.results))
 }
 
-func (l *ledger) done(name string, worker, attempt int) {
+// stored notes that a worker has made a meme.
+func (l *ledger) stored(m dabchick.Message[Job], name string, worker int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.results = append(l.results, result{name, worker, attempt})
+	l.made[delivery{m.ID, m.Receives}] = result{name, worker, m.Receives}
+}
+
+// observe is told what happens in the queue. A job is done when it is deleted: who
+// comes too late may have made a meme, too.
+func (l *ledger) observe(e dabchick.Event[Job]) {
+	if e.Kind != dabchick.Deleted {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.results = append(l.results, l.made[delivery{e.Message.ID, e.Message.Receives}])
 	l.view.progress(l.sent, len(l.results))
 }
 

@@ -138,6 +138,7 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 		}
 	}
 
+	log := newLedger(v)
 	dead, err := dabchick.New("memes-dead", dabchick.Options[Job]{Retention: dabchick.Forever})
 	if err != nil {
 		return nil, err
@@ -146,6 +147,7 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 		VisibilityTimeout: c.timeout,
 		DeadLetter:        dead,
 		MaxReceives:       maxReceives,
+		OnEvent:           log.observe,
 	})
 	if err != nil {
 		return nil, err
@@ -154,7 +156,6 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 	// The fleet and the uploads stop when the jobs are done, or with ctx.
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	log := newLedger(v)
 	f := fleet{
 		jobs: jobs, dir: memes, workers: c.workers, timeout: c.timeout, crash: c.crash, seed: c.seed,
 		pace: c.pace, view: v, log: log,
@@ -174,6 +175,7 @@ func run(ctx context.Context, c config, v view) (*report, error) {
 	err = s.takeUploads(ctx, uploaded)
 	stop()
 	wg.Wait()
+	s.sample() // the last state, for the end of the plot
 	if err = errors.Join(err, <-worked); err != nil {
 		return nil, err
 	}

@@ -134,11 +134,34 @@ func TestCrashingWorkersLoseNoJob(t *testing.T) {
 		require.Zero(t, r.lost())
 		require.Greater(t, r.crashes, 5)
 		require.Equal(t, r.crashes-len(r.buried), r.repeats, "each job whose worker crashed came up again, until it was given up")
-		require.Equal(t, 3, r.most)
+		require.Equal(t, 3, r.most())
+		end := r.samples[len(r.samples)-1]
+		require.Equal(t, sample{at: end.at, done: len(r.results), buried: len(r.buried)}, end, "the plot shows how it ended")
 		for _, b := range r.buried {
 			require.Equal(t, maxReceives, b.receives)
 			require.Contains(t, b.reason, "received 6 times")
 		}
+	})
+}
+
+// As on a machine that stands still for a while: two workers make the same meme.
+func TestJobThatIsDoneTwiceCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 12 {
+		picture(t, dir, string(rune('a'+i))+".png")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r, err := run(t.Context(), config{
+			in: dir, out: t.TempDir(), workers: 3, timeout: 500 * time.Millisecond, pace: 600 * time.Millisecond, seed: 1,
+		}, &lines{w: io.Discard})
+		require.NoError(t, err)
+		require.Positive(t, r.repeats)
+		names := map[string]bool{}
+		for _, done := range r.results {
+			require.False(t, names[done.name], done.name)
+			names[done.name] = true
+		}
+		require.Zero(t, r.lost())
 	})
 }
 
@@ -171,6 +194,18 @@ func TestInterruptFinishesWhatIsInHandAndSaysWhatIsLeft(t *testing.T) {
 		r := testRun(t, ctx, dir, 0)
 		require.Len(t, r.results, 6, "what was in hand is finished")
 		require.Equal(t, 4, r.left)
+		require.Zero(t, r.lost())
+	})
+}
+
+func TestInterruptBeforeAnythingWasSentAccountsForAllTheSame(t *testing.T) {
+	dir := t.TempDir()
+	picture(t, dir, "a.png")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := testRun(t, ctx, dir, 0)
+		require.Equal(t, 1, r.left)
 		require.Zero(t, r.lost())
 	})
 }

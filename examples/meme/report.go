@@ -17,7 +17,7 @@ type report struct {
 	left    int // still in the queue, after an interrupt
 	repeats int // jobs that came up again
 	crashes int
-	most    int // workers at a time
+	samples []sample // of the queue, the last one at the end
 	files   []string
 }
 
@@ -36,12 +36,8 @@ func newReport(dir, memes string, jobs, dead *dabchick.Queue[Job], log *ledger) 
 	}
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	most := 0
-	for _, s := range log.samples {
-		most = max(most, s.workers)
-	}
 	r := &report{
-		sent: log.sent, results: log.results, repeats: log.repeats, crashes: len(log.crashes), most: most,
+		sent: log.sent, results: log.results, repeats: log.repeats, crashes: len(log.crashes), samples: log.samples,
 		left: left.Visible + left.InFlight + left.Delayed,
 	}
 	for {
@@ -70,10 +66,18 @@ func newReport(dir, memes string, jobs, dead *dabchick.Queue[Job], log *ledger) 
 // lost is how many jobs are not accounted for.
 func (r *report) lost() int { return r.sent - len(r.results) - len(r.buried) - r.left }
 
+// most is how many workers there were at a time.
+func (r *report) most() (n int) {
+	for _, s := range r.samples {
+		n = max(n, s.workers)
+	}
+	return n
+}
+
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d pictures: %d memes, %d given up, %d left, %d unaccounted for\n",
 		r.sent, len(r.results), len(r.buried), r.left, r.lost())
-	fmt.Fprintf(w, "%d crashes in the middle of a job; jobs came up again %d times; up to %d workers at a time\n", r.crashes, r.repeats, r.most)
+	fmt.Fprintf(w, "%d crashes in the middle of a job; jobs came up again %d times; up to %d workers at a time\n", r.crashes, r.repeats, r.most())
 	for _, b := range r.buried {
 		fmt.Fprintf(w, "  given up after %d attempts: %s: %s\n", b.receives, b.name, b.reason)
 	}

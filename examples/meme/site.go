@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"time"
 
@@ -31,7 +30,7 @@ func (s *site) takeUploads(ctx context.Context, uploaded <-chan error) error {
 		if err != nil {
 			return err
 		}
-		if err := s.send(ctx, names); err != nil {
+		if err := s.send(names); err != nil {
 			return err
 		}
 		if !more && !s.watch && !s.bucket.fresh() && s.settled() {
@@ -50,7 +49,7 @@ func (s *site) takeUploads(ctx context.Context, uploaded <-chan error) error {
 	}
 }
 
-func (s *site) send(ctx context.Context, names []string) error {
+func (s *site) send(names []string) error {
 	var batch []dabchick.Outgoing[Job]
 	for _, name := range names {
 		job := newJob(s.seed, filepath.Join(s.bucket.dir, name), name)
@@ -59,11 +58,9 @@ func (s *site) send(ctx context.Context, names []string) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	s.log.arrived(len(batch)) // before a worker can be done with one
-	if _, err := s.jobs.SendBatch(ctx, batch); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	s.log.arrived(len(batch))                               // before a worker can be done with one
+	_, err := s.jobs.SendBatch(context.Background(), batch) // what is counted is sent, though the program ends
+	return err
 }
 
 // settled says whether every job is done or given up.
@@ -77,15 +74,19 @@ func (s *site) watchQueue(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		here, err := s.jobs.Stats(ctx)
-		there, err2 := s.dead.Stats(ctx)
-		if err == nil && err2 == nil {
-			s.log.sample(here.Visible, here.InFlight, there.Visible, s.workers())
-		}
+		s.sample()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+func (s *site) sample() {
+	here, err := s.jobs.Stats(context.Background())
+	there, err2 := s.dead.Stats(context.Background())
+	if err == nil && err2 == nil {
+		s.log.sample(here.Visible, here.InFlight, there.Visible, s.workers())
 	}
 }

@@ -94,7 +94,7 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 
 // run places all orders, and returns when they are carried out, or ctx ends.
 func run(ctx context.Context, c config, done func()) (*report, error) {
-	q, err := dabchick.New("orders", dabchick.Options[Order]{FIFO: true, VisibilityTimeout: time.Second})
+	q, err := dabchick.New("orders", dabchick.Options[Order]{FIFO: true})
 	if err != nil {
 		return nil, err
 	}
