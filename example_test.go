@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/dabchickmq/dabchick"
@@ -311,103 +311,93 @@ func ExampleQueue_ParseReceipt() {
 	// dabchick: parse receipt "jobs": receipt invalid
 }
 
-// In a FIFO queue, what belongs to one user is done in order, one after the
-// other; users do not wait for each other.
-func ExampleOptions_fifo() {
+// A message that was received too often, and not deleted, goes to the dead-letter
+// queue when a receive comes upon it once more.
+func ExampleOptions_deadLetter() {
 	ctx := context.Background()
-	q, _ := dabchick.New("orders", dabchick.Options[string]{FIFO: true})
-	q.SendWith(ctx, "Ann pays", dabchick.SendOptions{Group: "ann"})
-	q.SendWith(ctx, "Ann cancels", dabchick.SendOptions{Group: "ann"})
-	q.SendWith(ctx, "Bob pays", dabchick.SendOptions{Group: "bob"})
+	dead, _ := dabchick.New("dead", dabchick.Options[string]{})
+	q, _ := dabchick.New("pictures", dabchick.Options[string]{DeadLetter: dead, MaxReceives: 2})
+	q.Send(ctx, "broken.png")
+	for m, ok := q.TryReceive(); ok; m, ok = q.TryReceive() {
+		fmt.Println("attempt", m.Receives, "fails")
+		m.Release(ctx)
+	}
 
-	ann, _ := q.TryReceive()
-	bob, _ := q.TryReceive() // Ann's next is held back
+	d, _ := dead.TryReceive()
+	origin, _ := d.Origin()
+	fmt.Println(d.Body+":", origin.Reason)
+	// Output:
+	// attempt 1 fails
+	// attempt 2 fails
+	// broken.png: received 2 times, the limit of queue "pictures"
+}
+
+// A bounded queue makes its senders wait until there is room.
+func ExampleOptions_bounds() {
+	ctx := context.Background()
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{MaxMessages: 2})
+	var consumer sync.WaitGroup
+	consumer.Go(func() {
+		for range 5 {
+			m, _ := q.Receive(ctx)
+			m.Delete(ctx)
+		}
+	})
+	most := 0
+	for range 5 {
+		q.Send(ctx, "job")
+		s, _ := q.Stats(ctx)
+		most = max(most, s.Visible+s.InFlight)
+	}
+	consumer.Wait()
+	fmt.Println("never more than two:", most <= 2)
+	// Output: never more than two: true
+}
+
+// What nobody has worked on is given back without spending an attempt.
+func ExampleMessage_Return() {
+	ctx := context.Background()
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{})
+	q.Send(ctx, "a")
+	m, _ := q.Receive(ctx)
+	fmt.Println(m.Return(ctx))
+	m, _ = q.Receive(ctx)
+	fmt.Println("attempt", m.Receives)
+	// Output:
+	// <nil>
+	// attempt 1
+}
+
+// While a queue is paused, it takes messages and delivers none.
+func ExampleQueue_Pause() {
+	ctx := context.Background()
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{})
+	q.Pause()
+	q.Send(ctx, "a")
 	_, ok := q.TryReceive()
-	fmt.Println(ann.Body, "-", bob.Body, "-", ok)
-
-	ann.Delete(ctx)
-	ann, _ = q.TryReceive()
-	fmt.Println(ann.Body)
+	fmt.Println(ok)
+	q.Resume()
+	_, ok = q.TryReceive()
+	fmt.Println(ok)
 	// Output:
-	// Ann pays - Bob pays - false
-	// Ann cancels
+	// false
+	// true
 }
 
-// A sender who does not know whether a message was sent sends it again: under
-// the same id it is stored once.
-func ExampleSendOptions_dedup() {
+// Counts are exact at every moment.
+func ExampleQueue_Stats() {
 	ctx := context.Background()
-	q, _ := dabchick.New("orders", dabchick.Options[string]{FIFO: true})
-	o := dabchick.SendOptions{Group: "ann", DedupID: "payment-17"}
-	first, _ := q.SendWith(ctx, "pay 10", o)
-	second, _ := q.SendWith(ctx, "pay 10", o)
+	q, _ := dabchick.New("jobs", dabchick.Options[string]{})
+	for _, s := range []string{"a", "b", "c", "d"} {
+		q.Send(ctx, s)
+	}
+	m, _ := q.Receive(ctx)
+	m.Delete(ctx)
+	q.Receive(ctx)
 	s, _ := q.Stats(ctx)
-	fmt.Println(first == second, s.Visible, s.Duplicates)
-	// Output: true 1 1
-}
-
-// Bodies that are equal are sent once in five minutes.
-func ExampleContentKey() {
-	ctx := context.Background()
-	q, _ := dabchick.New("mail", dabchick.Options[string]{FIFO: true, DedupKey: dabchick.ContentKey[string]})
-	for range 3 {
-		q.SendWith(ctx, "Welcome, Ann", dabchick.SendOptions{Group: "ann"})
-	}
-	s, _ := q.Stats(ctx)
-	fmt.Println(s.Visible, s.Duplicates)
-	// Output: 1 2
-}
-
-// A tenant who floods a queue does not keep others waiting.
-func ExampleFairness() {
-	ctx := context.Background()
-	q, _ := dabchick.New("reports", dabchick.Options[string]{})
-	for range 100 {
-		q.SendWith(ctx, "report for the large tenant", dabchick.SendOptions{Group: "large"})
-	}
-	q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: 30}) // keeps 30 workers busy
-	q.SendWith(ctx, "report for the small tenant", dabchick.SendOptions{Group: "small"})
-
-	large, _ := q.Group(ctx, "large")
-	m, _ := q.TryReceive()
-	fmt.Println(large.Visible, "waiting, noisy:", large.Noisy)
-	fmt.Println("next:", m.Body)
+	fmt.Println(s.Visible, "visible,", s.InFlight, "in flight,", s.Bytes, "bytes")
+	fmt.Println(s.Sent, "sent,", s.Received, "deliveries,", s.Deleted, "deleted")
 	// Output:
-	// 70 waiting, noisy: true
-	// next: report for the small tenant
-}
-
-// A receive whose answer was lost is repeated under the same attempt id.
-func ExampleReceiveOptions_attempt() {
-	ctx := context.Background()
-	q, _ := dabchick.New("orders", dabchick.Options[string]{FIFO: true})
-	q.SendWith(ctx, "pay", dabchick.SendOptions{Group: "ann"})
-	o := dabchick.ReceiveOptions{AttemptID: "try-1"}
-	lost, _ := q.ReceiveBatch(ctx, o)
-	again, _ := q.ReceiveBatch(ctx, o)
-	fmt.Println(lost[0].Receipt == again[0].Receipt, again[0].Receives)
-	// Output: true 1
-}
-
-// At most one call at a time to each customer's server, however many workers
-// there are.
-func ExampleOptions_groups() {
-	ctx := context.Background()
-	q, _ := dabchick.New("webhooks", dabchick.Options[string]{MaxInFlightPerGroup: 1})
-	for _, body := range []string{"ada: invoice", "ada: receipt", "bob: invoice"} {
-		customer, _, _ := strings.Cut(body, ":")
-		q.SendWith(ctx, body, dabchick.SendOptions{Group: customer})
-	}
-	first, _ := q.Receive(ctx)
-	second, _ := q.Receive(ctx)
-	fmt.Println(first.Body, "and", second.Body)
-	_, ok := q.TryReceive()
-	fmt.Println("another one:", ok)
-	first.Delete(ctx)
-	third, _ := q.Receive(ctx)
-	fmt.Println("then", third.Body)
-	// Output:
-	// ada: invoice and bob: invoice
-	// another one: false
-	// then ada: receipt
+	// 2 visible, 1 in flight, 3 bytes
+	// 4 sent, 2 deliveries, 1 deleted
 }

@@ -74,7 +74,7 @@ func (s State) String() string {
 // An ID names a message. Its text form is a UUID.
 type ID = driver.ID
 
-// ParseID reads the text form of an ID.
+// ParseID reads the text form of an ID. Another text gives an error.
 func ParseID(s string) (ID, error) { return driver.ParseID(s) }
 
 // An Attribute is metadata that travels beside the body of a message, as SQS's

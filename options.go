@@ -32,7 +32,8 @@ const (
 // and give them back to [Queue.SetOptions].
 //
 // SQS's limits on time, size and number are those of a network service. They
-// do not apply here: durations go from a nanosecond to Forever.
+// do not apply here: durations go from a nanosecond to Forever. What is below 0 is
+// out of range, but for Immediately as a visibility timeout, a delay or a wait.
 type Options[T any] struct {
 	// VisibilityTimeout is how long a received message is hidden from others
 	// unless the receive says otherwise. 0 means 30 s; Immediately leaves it
@@ -174,7 +175,9 @@ type SendOptions struct {
 	// queue's DedupKey.
 	DedupID string
 	// Attributes travel beside the body. The map is copied; the bytes of
-	// binary values are not, and must not be changed any more.
+	// binary values are not, and must not be changed any more. Names and values
+	// have the form that SQS asks for: no name is empty, starts with "AWS." or
+	// "Amazon.", or has a period at an end or two in a row, and no value is empty.
 	Attributes map[string]Attribute
 	// TraceHeader is an AWS X-Ray trace header, which travels beside the body
 	// and does not count as an attribute.

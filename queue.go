@@ -65,8 +65,9 @@ type Queue[T any] struct {
 }
 
 // New returns an empty queue. The name is for people: it appears in errors,
-// events and the origin of dead letters, and need not be unique. Options out
-// of range give an *InvalidError, and no queue.
+// events and the origin of dead letters, and need not be unique; it is 1 to 255
+// bytes of UTF-8 without control characters. A name or options out of range give
+// an *InvalidError, and no queue.
 //
 // A queue without a Driver need not be closed to be collected as garbage.
 func New[T any](name string, options Options[T]) (*Queue[T], error) {
@@ -142,6 +143,10 @@ func (q *Queue[T]) Options() Options[T] {
 // a FIFO queue also to messages that wait for the end of the old one; a
 // retention, a dead-letter policy, a deduplication window and the bounds apply
 // to what is there as well. A bound below what the queue holds drops nothing.
+//
+// It takes O(1), and once for each message that is past a shorter retention, or in
+// a delay that changes on a FIFO queue; a change of MaxInFlightPerGroup takes a walk
+// over the groups.
 func (q *Queue[T]) SetOptions(options Options[T]) error {
 	options.Size = q.sizer // without which there is no MaxBytes
 	if options.FIFO != q.fifo {
@@ -309,7 +314,7 @@ func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 // others on the same backend.
 func (q *Queue[T]) Pause() { q.setPaused(true, Paused) }
 
-// Resume takes deliveries up again.
+// Resume takes deliveries up again, first to those who have waited longest.
 func (q *Queue[T]) Resume() { q.setPaused(false, Resumed) }
 
 func (q *Queue[T]) setPaused(paused bool, kind EventKind) {

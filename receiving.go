@@ -103,7 +103,8 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 // From a FIFO queue they are as many of one group as may be delivered, in order,
 // then those of the next group.
 //
-// Errors are those of Receive, and an *InvalidError for options out of range.
+// Errors are those of Receive, and an *InvalidError for options out of range. It
+// takes the time of so many Receives, less what they spend on locking.
 func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
 	return q.receive(ctx, nil, o)
 }

@@ -120,8 +120,9 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 // will come up. Of a FIFO queue: all in the order in which they were sent. The
 // messages have no receipts.
 //
-// It takes O(n) under the lock, or O(n log n) with groups. A queue on a backend
-// returns an error that is errors.ErrUnsupported.
+// It takes O(n) under the lock, or O(n log n) with groups. An n below 1 gives an
+// *InvalidError. A queue on a backend returns an error that is
+// errors.ErrUnsupported.
 func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	if n < 1 {
 		return nil, q.fail("peek", &InvalidError{"n", n, "at least 1"})
