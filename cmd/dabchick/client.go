@@ -68,8 +68,8 @@ func (p *program) connect(ctx context.Context, t target) (*client, error) {
 		return nil, err
 	}
 	c.Region = cmp.Or(t.region, c.Region, "us-east-1")
-	c.BaseEndpoint = &at
-	return &client{Client: sqs.NewFromConfig(c), endpoint: at}, nil
+	there := func(o *sqs.Options) { o.BaseEndpoint = &at } // after the SDK has looked at the environment itself
+	return &client{Client: sqs.NewFromConfig(c, there), endpoint: at}, nil
 }
 
 func network() aws.HTTPClient {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -160,6 +161,30 @@ func TestEnvironmentNamesTheEndpoint(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1234")
 	require.Contains(t, run(t, newService(t), "receive", "x").err, "at http://127.0.0.1:1234:")
 	require.Contains(t, run(t, newService(t), "receive", "x", "-endpoint", "http://[::1]:9").err, "at http://[::1]:9:")
+}
+
+// What is said and where it goes are two things: the SDK reads the environment, too.
+func TestFlagDecidesWhereRequestsGo(t *testing.T) {
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"} {
+		t.Setenv(name, "http://127.0.0.1:1234")
+		h := &hosts{HTTPClient: newService(t, "jobs")}
+		ok(t, h, "purge", "jobs", "-yes", "-endpoint", "http://127.0.0.1:9")
+		require.Equal(t, map[string]bool{"127.0.0.1:9": true}, h.seen, name)
+	}
+}
+
+// hosts notes which ones requests are for.
+type hosts struct {
+	aws.HTTPClient
+	seen map[string]bool
+}
+
+func (h *hosts) Do(r *http.Request) (*http.Response, error) {
+	if h.seen == nil {
+		h.seen = map[string]bool{}
+	}
+	h.seen[r.URL.Host] = true
+	return h.HTTPClient.Do(r)
 }
 
 func TestEveryCommandHasHelp(t *testing.T) {
