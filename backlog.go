@@ -203,12 +203,11 @@ func (b *backlog[T]) clear() int {
 }
 
 // queueUp stores a message in the backlog, if that is open, and sets its id.
-func (q *Queue[T]) queueUp(body T, more *details[T], id *ID) bool {
+func (q *Queue[T]) queueUp(body T, more *details[T], size int64, id *ID) bool {
 	b := q.backlog
 	if b.most.Load() == 0 {
 		return false
 	}
-	size := q.size(body, more)
 	reading := q.clock()
 	n, ok := b.added.tryLock()
 	if !ok {

@@ -190,10 +190,14 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 //
 // It takes O(1), or O(log n) with a delay that is not the queue's own.
 func (q *Queue[T]) Send(ctx context.Context, body T) (id ID, err error) {
-	if q.backend == nil && ctx.Err() == nil && q.queueUp(body, nil, &id) {
+	if q.backend != nil || ctx.Err() != nil {
+		return q.send(ctx, &entry[T]{body: body})
+	}
+	size := q.size(body, nil)
+	if q.queueUp(body, nil, size, &id) {
 		return id, nil
 	}
-	return q.send(ctx, &entry[T]{body: body})
+	return q.sendLocked(ctx, q.enter(q.clock()), &entry[T]{body: body, size: size})
 }
 
 // SendWith is Send with options for this message. Besides Send's errors, an
@@ -222,10 +226,10 @@ func (q *Queue[T]) send(ctx context.Context, e *entry[T]) (id ID, err error) {
 	if q.backend != nil {
 		return q.backend.send(ctx, e)
 	}
-	if e.plain() && q.queueUp(e.body, e.more, &id) {
+	e.size = q.size(e.body, e.more)
+	if e.plain() && q.queueUp(e.body, e.more, e.size, &id) {
 		return id, nil
 	}
-	e.size = q.size(e.body, e.more)
 	return q.sendLocked(ctx, q.enter(q.clock()), e)
 }
 
