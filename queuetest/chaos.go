@@ -27,7 +27,7 @@ type Faults struct {
 	Seed uint64
 
 	Duplicate      float64 // the delivery comes twice: a copy, with the same receipt, is the next one
-	Reorder        float64 // another message is delivered before this one
+	Reorder        float64 // another message is delivered before this one; of a FIFO batch, before the last
 	LateDelete     float64 // the delete comes after the end of the visibility timeout, when another may have it
 	ExpiredReceipt float64 // the delivery comes when its visibility timeout has ended: the receipt is stale
 	LostDelete     float64 // the delete is carried out, but answered with ErrLostAnswer
@@ -123,10 +123,12 @@ func (c *Chaos[T]) ReceiveBatch(ctx context.Context, o dabchick.ReceiveOptions) 
 		return []dabchick.Message[T]{m}, nil
 	}
 	ms, err := c.Queue.ReceiveBatch(ctx, o)
+	inOrder := c.Queue.Options().FIFO
 	for i := range ms {
 		m := &ms[i]
 		c.hold(m)
-		if c.happens("reordered", c.faults.Reorder, m) {
+		// What comes behind it in the batch may be of its group.
+		if stays := inOrder && i+1 < len(ms); !stays && c.happens("reordered", c.faults.Reorder, m) {
 			if other, ok := c.Queue.TryReceive(); ok {
 				c.hold(&other)
 				c.push(*m)

@@ -137,6 +137,31 @@ func TestPoolSurvivesChaos(t *testing.T) {
 	}
 }
 
+// One that is behind another of its group in a batch does not overtake it.
+func TestBatchesOfAFIFOQueueStayInOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(t, "jobs", dabchick.Options[string]{FIFO: true})
+			for _, body := range []string{"a1", "a2", "a3", "b1", "b2", "c1"} {
+				_, err := q.SendWith(t.Context(), body, dabchick.SendOptions{Group: body[:1]})
+				require.NoError(t, err)
+			}
+			c := queuetest.NewChaos(t, q, queuetest.Faults{Seed: seed + 1, Reorder: 0.5})
+			last := map[string]string{}
+			for range 6 {
+				ms, err := c.ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Max: 3, Wait: dabchick.Immediately})
+				require.NoError(t, err)
+				for _, m := range ms {
+					require.Less(t, last[m.Group()], m.Body)
+					last[m.Group()] = m.Body
+					require.NoError(t, c.Delete(t.Context(), m.Receipt))
+				}
+			}
+			require.Equal(t, map[string]string{"a": "a3", "b": "b2", "c": "c1"}, last)
+		})
+	}
+}
+
 func TestSeedRepeatsFaults(t *testing.T) {
 	run := func(seed uint64, before int) (log string) {
 		synctest.Test(t, func(t *testing.T) {
