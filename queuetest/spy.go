@@ -11,6 +11,7 @@ package queuetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,20 +83,11 @@ func (s *Spy[T]) Events(kinds ...dabchick.EventKind) []dabchick.Event[T] {
 	defer s.mu.Unlock()
 	var found []dabchick.Event[T]
 	for _, e := range s.events {
-		if len(kinds) == 0 || is(e.Kind, kinds) {
+		if len(kinds) == 0 || slices.Contains(kinds, e.Kind) {
 			found = append(found, e)
 		}
 	}
 	return found
-}
-
-func is(kind dabchick.EventKind, kinds []dabchick.EventKind) bool {
-	for _, k := range kinds {
-		if k == kind {
-			return true
-		}
-	}
-	return false
 }
 
 // Bodies returns the bodies of the messages to which something of a kind has
