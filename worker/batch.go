@@ -122,6 +122,7 @@ func (p *Pool[T]) takeBatch(receiving context.Context, l *lease[T], wait time.Du
 		p.unhand(l, nil) // somebody else may have some of them
 		return false, nil
 	}
+	l.filled()
 	return true, nil
 }
 

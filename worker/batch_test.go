@@ -250,6 +250,27 @@ func TestEventsTellTheLifeOfAMessage(t *testing.T) {
 	})
 }
 
+// While a batch fills no handler runs, so that time is not a handler's.
+func TestHandlerTimeBeginsWithTheCall(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "1")
+		began := time.Now()
+		var events []string
+		r := runBatch(t, q, func(context.Context, []dabchick.Message[string]) error {
+			time.Sleep(6*time.Second - ns)
+			return nil
+		}, worker.Options{BatchSize: 2, BatchWait: 8 * time.Second, StuckAfter: 6 * time.Second, OnEvent: func(e worker.Event) {
+			events = append(events, fmt.Sprintf("%v %v took %v", e.Time.Sub(began), e.Kind, e.Took))
+		}})
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Equal(t, []string{
+			"5s renewed took 0s", "8s began took 0s", "10s renewed took 2s", "13.999999999s ended took 5.999999999s",
+		}, events)
+		require.Equal(t, 6*time.Second-ns, r.Stats().HandlerTime)
+	})
+}
+
 func waitsHere(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()

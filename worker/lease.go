@@ -32,7 +32,8 @@ type lease[T any] struct {
 	receipts []dabchick.Receipt // of the messages
 	ctx      context.Context    // the handler's
 	cancel   context.CancelCauseFunc
-	began    time.Time
+	began    time.Time     // the messages were received
+	called   time.Time     // the handler was; zero while a batch fills
 	deadline time.Time     // the visibility timeout ends
 	timeout  time.Duration // of the receive
 	stats    Stats         // of the worker
@@ -69,10 +70,18 @@ func (l *lease[T]) begin(ms ...dabchick.Message[T]) {
 	l.held, l.messages, l.receipts = true, l.messages[:0], l.receipts[:0]
 	l.add(ms)
 	l.ctx, l.cancel = context.WithCancelCause(l.stop)
-	l.began = time.Now()
+	l.began, l.called = time.Now(), time.Time{}
 	l.deadline = ms[0].VisibleAt()
 	l.timeout = l.deadline.Sub(l.began)
 	l.schedule(l.began)
+	if l.pool.o.BatchWait == 0 {
+		l.start(l.began)
+	}
+}
+
+// start notes when the handler is called. The caller holds mu.
+func (l *lease[T]) start(now time.Time) {
+	l.called = now
 	if l.stuck != nil {
 		l.stuck.Reset(l.pool.o.StuckAfter)
 	}
@@ -92,6 +101,23 @@ func (l *lease[T]) add(ms []dabchick.Message[T]) {
 	}
 }
 
+// filled is told that no more messages join.
+func (l *lease[T]) filled() {
+	if l.pool.o.BatchWait > 0 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.start(time.Now())
+	}
+}
+
+// took is for how long the handler has run. The caller holds mu.
+func (l *lease[T]) took() time.Duration {
+	if l.called.IsZero() {
+		return 0
+	}
+	return time.Since(l.called)
+}
+
 // end ends the lease when the handler has returned. It says how long that took,
 // and false if the lease was taken away before.
 func (l *lease[T]) end() (took time.Duration, held bool) {
@@ -102,7 +128,7 @@ func (l *lease[T]) end() (took time.Duration, held bool) {
 	defer l.mu.Unlock()
 	l.stopTimers()
 	held, l.held = l.held, false
-	return time.Since(l.began), held
+	return l.took(), held
 }
 
 func (l *lease[T]) stopTimers() {
@@ -129,7 +155,7 @@ func (l *lease[T]) abandon() (ms []dabchick.Message[T], took time.Duration) {
 	}
 	l.held = false
 	l.stopTimers()
-	return l.messages, time.Since(l.began)
+	return l.messages, l.took()
 }
 
 func (l *lease[T]) isHeld() bool {
@@ -242,7 +268,9 @@ func (l *lease[T]) each(ms []dabchick.Message[T], e Event) {
 	if l.pool.o.OnEvent == nil {
 		return
 	}
-	e.Took = time.Since(l.began)
+	l.mu.Lock()
+	e.Took = l.took()
+	l.mu.Unlock()
 	for i := range ms {
 		l.pool.report(&ms[i], e)
 	}

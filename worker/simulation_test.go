@@ -166,11 +166,12 @@ func (w *world) observe(e worker.Event) {
 	defer w.mu.Unlock()
 	key := delivery{e.Message, e.Receives}
 	switch last := w.last[key]; {
-	case e.Kind == worker.Stuck:
+	case e.Kind == worker.Stuck && last != 0:
 		return
 	case e.Kind == worker.Ended && e.Outcome == worker.Abandoned:
 	case e.Kind == worker.Began && last == worker.Began,
-		e.Kind == worker.Ended && (last == 0 || last == worker.Ended):
+		e.Kind == worker.Ended && (last == 0 || last == worker.Ended),
+		e.Kind == worker.Stuck:
 		w.t.Errorf("%v after %v of %v", e.Kind, last, key)
 	}
 	w.last[key] = e.Kind

@@ -3,14 +3,13 @@ package worker
 import (
 	"bytes"
 	"runtime"
-	"time"
 )
 
 // watch reports a handler that has run for Options.StuckAfter, with the stack of
 // its goroutine. It runs when the timer for that goes off.
 func (l *lease[T]) watch() {
 	l.mu.Lock()
-	took := time.Since(l.began)
+	took := l.took()
 	if !l.held || took < l.pool.o.StuckAfter {
 		l.mu.Unlock()
 		return // it was too late to stop the timer
