@@ -194,13 +194,9 @@ func simulate(t *testing.T, seed uint64) {
 		ctx := context.Background()
 		r := rand.New(rand.NewPCG(seed, 0))
 		ms := func(n int) time.Duration { return time.Duration(1+r.IntN(n)) * time.Millisecond }
-		dead, err := dabchick.New("dead", dabchick.Options[string]{})
-		require.NoError(t, err)
 		o := dabchick.Options[string]{VisibilityTimeout: ms(20_000), FIFO: r.IntN(2) == 0}
-		if o.FIFO {
-			dead, err = dabchick.New("dead", dabchick.Options[string]{FIFO: true})
-			require.NoError(t, err)
-		}
+		dead, err := dabchick.New("dead", dabchick.Options[string]{FIFO: o.FIFO})
+		require.NoError(t, err)
 		if r.IntN(4) > 0 {
 			o.DeadLetter, o.MaxReceives = dead, 1+r.IntN(4)
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"runtime"
+	"slices"
 )
 
 // watch reports a handler that has run for Options.StuckAfter, with the stack of
@@ -14,7 +15,7 @@ func (l *lease[T]) watch() {
 		l.mu.Unlock()
 		return // it was too late to stop the timer
 	}
-	ms := append(l.messages[:0:0], l.messages...)
+	ms := slices.Clone(l.messages)
 	goroutine := l.goroutine
 	l.mu.Unlock()
 

@@ -308,7 +308,7 @@ func (p *Pool[T]) fail(err error) {
 
 // do lets the handler work, and carries out the verdict, however it ends.
 func (p *Pool[T]) do(l *lease[T]) {
-	verdict := error(errGoexit)
+	verdict := errGoexit
 	defer func() {
 		if v := recover(); v != nil {
 			verdict = &PanicError{Value: v, Stack: debug.Stack()}
