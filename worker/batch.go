@@ -65,14 +65,10 @@ func on(i int, verdict error) (err error) {
 
 // NewBatch is [New] for a batch handler.
 func NewBatch[T any](q Queue[T], handle BatchHandler[T], o Options) (*Pool[T], error) {
-	o, err := o.settledForBatches()
-	if err != nil {
-		return nil, err
-	}
 	if handle == nil {
 		return nil, errNilHandler
 	}
-	p, err := newPool(q, o)
+	p, err := newPool(q, o, true)
 	if err != nil {
 		return nil, err
 	}

@@ -81,27 +81,9 @@ type noLimit struct{}
 
 func (noLimit) Wait(context.Context) error { return nil }
 
-// settledForBatches are the options with those of batches filled in.
-func (o Options) settledForBatches() (Options, error) {
-	size, wait := o.BatchSize, o.BatchWait
-	o.BatchSize, o.BatchWait = 0, 0
-	o, err := o.settled()
-	switch {
-	case err != nil:
-		return o, err
-	case size < 0:
-		return o, &dabchick.InvalidError{Field: "BatchSize", Value: size, Allowed: "at least 1, or 0 for 10"}
-	case wait < 0:
-		return o, &dabchick.InvalidError{Field: "BatchWait", Value: wait, Allowed: "0 or more"}
-	}
-	if size == 0 {
-		size = 10
-	}
-	o.BatchSize, o.BatchWait = size, wait
-	return o, nil
-}
-
-func (o Options) settled() (Options, error) {
+// settled returns the options with the defaults filled in. Those of batches are for
+// batch handlers only.
+func (o Options) settled(batches bool) (Options, error) {
 	invalid := func(field string, value any, allowed string) (Options, error) {
 		return o, &dabchick.InvalidError{Field: field, Value: value, Allowed: allowed}
 	}
@@ -110,10 +92,14 @@ func (o Options) settled() (Options, error) {
 		return invalid("Workers", o.Workers, "at least 1, or 0 for 1")
 	case !(o.Renew >= 0 && o.Renew <= 1):
 		return invalid("Renew", o.Renew, "from 0 to 1")
-	case o.BatchSize != 0:
+	case !batches && o.BatchSize != 0:
 		return invalid("BatchSize", o.BatchSize, "0, unless the handler is one for batches")
-	case o.BatchWait != 0:
+	case !batches && o.BatchWait != 0:
 		return invalid("BatchWait", o.BatchWait, "0, unless the handler is one for batches")
+	case o.BatchSize < 0:
+		return invalid("BatchSize", o.BatchSize, "at least 1, or 0 for 10")
+	case o.BatchWait < 0:
+		return invalid("BatchWait", o.BatchWait, "0 or more")
 	case o.StuckAfter < 0:
 		return invalid("StuckAfter", o.StuckAfter, "0 or more")
 	case o.MaxLease < 0:
@@ -141,6 +127,9 @@ func (o Options) settled() (Options, error) {
 	}
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Second
+	}
+	if o.BatchSize == 0 {
+		o.BatchSize = 10
 	}
 	if o.Scale != nil {
 		s, err := o.Scale.settled(&o)

@@ -109,14 +109,10 @@ func Run[T any](ctx context.Context, q Queue[T], handle Handler[T], o Options) e
 // New returns a pool that does not run yet. Options out of range give a
 // *dabchick.InvalidError.
 func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
-	o, err := o.settled()
-	if err != nil {
-		return nil, err
-	}
 	if handle == nil {
 		return nil, errNilHandler
 	}
-	p, err := newPool(q, o)
+	p, err := newPool(q, o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +121,11 @@ func New[T any](q Queue[T], handle Handler[T], o Options) (*Pool[T], error) {
 	return p, nil
 }
 
-func newPool[T any](q Queue[T], o Options) (*Pool[T], error) {
+func newPool[T any](q Queue[T], o Options, batches bool) (*Pool[T], error) {
+	o, err := o.settled(batches)
+	if err != nil {
+		return nil, err
+	}
 	// A nil *dabchick.Queue comes from a New whose error was not looked at.
 	if own, ok := q.(*dabchick.Queue[T]); q == nil || ok && own == nil {
 		return nil, errNilQueue
