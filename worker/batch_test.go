@@ -150,14 +150,15 @@ func TestBatchIsDeletedInOneCall(t *testing.T) {
 			require.NoError(t, err)
 		}
 		r := runBatch(t, q, func(ctx context.Context, ms []dabchick.Message[string]) error {
-			require.NoError(t, ms[1].Release(ctx)) // so that the receipt is not good for a delete any more
+			if len(ms) == 3 {
+				require.NoError(t, ms[1].Release(ctx)) // so that the receipt is not good for a delete any more
+			}
 			return nil
 		}, worker.Options{BatchSize: 3})
-		require.Equal(t, 3, q.deletes[0])
-		s := r.Stats()
-		require.NotZero(t, s.Lost)
-		require.EqualValues(t, 2, s.Handled)
 		require.NoError(t, r.stop())
+		require.Equal(t, []int{3, 1}, q.deletes)
+		s := r.Stats()
+		require.EqualValues(t, []uint64{3, 1, 0}, []uint64{s.Handled, s.Lost, s.Failed})
 	})
 }
 

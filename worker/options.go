@@ -61,7 +61,8 @@ type Options struct {
 	// OnEvent, if not nil, is called for what happens to the messages of the pool,
 	// by the goroutine that did it: several calls may run at a time, but those of
 	// one message come one after the other, those of Stuck and of an abandoned
-	// handler excepted. The handler, or its end, waits for it, so it should be quick. It must not panic.
+	// handler excepted. The handler, or its end, waits for it, so it should be quick.
+	// It must not panic.
 	OnEvent func(Event)
 
 	// Logger gets what somebody should know: panics, lost leases and calls of
