@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -144,15 +145,6 @@ func parseQueue(text string) (queueConfig, error) {
 	return q, nil
 }
 
-// parseKey reads an access key, ID:SECRET, as the flag has it, or the environment.
-func parseKey(from, text string) (id, secret string, err error) {
-	id, secret, ok := strings.Cut(text, ":")
-	if !ok || id == "" || secret == "" {
-		return "", "", usagef("%s is not of the form ID:SECRET", from) // and is not repeated: it may be the secret
-	}
-	return id, secret, nil
-}
-
 // service returns the service that c describes, with its queues.
 func (c *config) service() (*sqshttp.Service, error) {
 	c.Region, c.Account = cmp.Or(c.Region, "us-east-1"), cmp.Or(c.Account, "000000000000")
@@ -201,10 +193,8 @@ func (b *builder) make(q *queueConfig, waiting []string) error {
 	if b.queues[q.Name] == nil {
 		return nil
 	}
-	for _, name := range waiting {
-		if name == q.Name {
-			return usagef("queue %q: deadLetter leads back to it", q.Name)
-		}
+	if slices.Contains(waiting, q.Name) {
+		return usagef("queue %q: deadLetter leads back to it", q.Name)
 	}
 	attributes, err := q.texts()
 	if err != nil {

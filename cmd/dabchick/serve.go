@@ -116,11 +116,12 @@ func (f *serveFlags) merged() (config, error) {
 // keysVariable is of the environment, where other users do not see it.
 const keysVariable = "DABCHICK_KEYS"
 
+// addKeys adds access keys, ID:SECRET each.
 func (c *config) addKeys(from string, texts []string) error {
 	for _, text := range texts {
-		id, secret, err := parseKey(from, text)
-		if err != nil {
-			return err
+		id, secret, ok := strings.Cut(text, ":")
+		if !ok || id == "" || secret == "" {
+			return usagef("%s is not of the form ID:SECRET", from) // and is not repeated: it may be the secret
 		}
 		if c.Keys == nil {
 			c.Keys = map[string]string{}
@@ -223,9 +224,8 @@ func (p *program) announce(c *config, at string) error {
 		return p.emit(map[string]any{"endpoint": at, "region": c.Region, "queues": names})
 	}
 	id, secret := "any", "any"
-	for _, key := range slices.Sorted(maps.Keys(c.Keys)) {
-		id, secret = key, "..." // it is not printed: output is often kept
-		break
+	if ids := slices.Sorted(maps.Keys(c.Keys)); len(ids) > 0 {
+		id, secret = ids[0], "..." // it is not printed: output is often kept
 	}
 	list := "no queues yet: make one with \"dabchick create\", or -queue"
 	if len(names) > 0 {
