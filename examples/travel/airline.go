@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -37,9 +38,9 @@ func (s Search) checked() (Search, error) {
 	depart, err := time.Parse(time.DateOnly, s.Depart)
 	back, err2 := time.Parse(time.DateOnly, s.Return)
 	switch {
-	case !contains(beaches, s.Beach):
+	case !slices.Contains(beaches, s.Beach):
 		return s, fmt.Errorf("beach is %.40q, which we do not know", s.Beach)
-	case !contains(cities, s.From):
+	case !slices.Contains(cities, s.From):
 		return s, fmt.Errorf("from is %.40q, where nobody flies", s.From)
 	case err != nil:
 		return s, fmt.Errorf("depart is %.40q, which is not a date", s.Depart)
@@ -49,15 +50,6 @@ func (s Search) checked() (Search, error) {
 		return s, fmt.Errorf("return is %s, before departure on %s", s.Return, s.Depart)
 	}
 	return s, nil
-}
-
-func contains(all []string, s string) bool {
-	for _, x := range all {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // An airline is a service of somebody else's: slow at times, and failing at times.
