@@ -39,6 +39,13 @@ func (l *ledger) fault(format string, args ...any) {
 	}
 }
 
+// faulty returns how many faults there have been, and what the first is.
+func (l *ledger) faulty() (count int, first string) {
+	l.faults.Lock()
+	defer l.faults.Unlock()
+	return l.faults.count, l.faults.first
+}
+
 // check says whether there was no error.
 func (l *ledger) check(err error) bool {
 	if err != nil {

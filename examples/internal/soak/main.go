@@ -51,8 +51,8 @@ func run(length time.Duration, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "report.md"), []byte(report), 0o644); err != nil {
 		return err
 	}
-	if n := s.faults.count; n > 0 {
-		return fmt.Errorf("%d faults, the first: %s", n, s.faults.first)
+	if n, first := s.faulty(); n > 0 {
+		return fmt.Errorf("%d faults, the first: %s", n, first)
 	}
 	return nil
 }

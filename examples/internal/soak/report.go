@@ -43,8 +43,9 @@ func (s *soak) observe(ctx context.Context, length time.Duration) {
 		s.samples = append(s.samples, x)
 		if time.Since(told) >= 10*time.Second {
 			told = time.Now()
+			faults, _ := s.faulty()
 			fmt.Printf("%v of %v: %d operations, %.0f a second, %d visible, %d in flight, %d dead, heap %.1f MB, %d faults\n",
-				x.at.Round(time.Second), length, x.operations, x.perSecond, x.visible, x.inFlight, x.dead, megabytes(x.heap), s.faults.count)
+				x.at.Round(time.Second), length, x.operations, x.perSecond, x.visible, x.inFlight, x.dead, megabytes(x.heap), faults)
 		}
 	}
 }
@@ -116,8 +117,8 @@ func (s *soak) report() string {
 	}
 	took := s.samples[len(s.samples)-1].at
 	result := "Everything added up."
-	if s.faults.count > 0 {
-		result = fmt.Sprintf("**%d faults**, the first: %s", s.faults.count, s.faults.first)
+	if n, first := s.faulty(); n > 0 {
+		result = fmt.Sprintf("**%d faults**, the first: %s", n, first)
 	}
 	race := ""
 	if raceEnabled {
