@@ -62,8 +62,7 @@ func newPlan(o options) (*plan, error) {
 	}
 	p.limit = 5*workload.Preparation*o.budget + 5*time.Second // there are four preparations at most
 	runs := func(w *workload.Workload) int {
-		switch {
-		case o.short || w.Once:
+		if o.short || w.Once {
 			return 1
 		}
 		return max(o.counts, w.Runs)
@@ -181,9 +180,8 @@ func (p *plan) start(ctx context.Context, c workload.Cell) (result workload.Resu
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
 		return workload.Result{Cell: c, Failed: fmt.Sprintf("did not end within %v", p.limit)}, nil
 	case err != nil:
-		said := strings.TrimSpace(stderr.String())
-		if lines := strings.SplitN(said, "\n", 2); lines[0] != "" {
-			return result, fmt.Errorf("%w: %s", err, lines[0])
+		if said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n"); said != "" {
+			return result, fmt.Errorf("%w: %s", err, said)
 		}
 		return result, err
 	}

@@ -272,7 +272,7 @@ func (p *panel) names(d *plot.Plot, left, right float64) error {
 		}
 		font := d.X.Tick.Label.Font
 		font.Size = vg.Points(9.5)
-		if l.entry.Name == entry.Dabchick.Name {
+		if l.entry.Name == own {
 			font.Weight = 3 // bold
 		}
 		label.TextStyle = []text.Style{{Color: s.Color, Font: font, YAlign: text.YCenter, Handler: plot.DefaultTextHandler}}
@@ -299,7 +299,7 @@ func spread(at []float64, apart float64) {
 // style has Dabchick stand out, and limits stand back.
 func style(e workload.Contender, i int) draw.LineStyle {
 	switch {
-	case e.Name == entry.Dabchick.Name:
+	case e.Name == own:
 		return draw.LineStyle{Color: color.RGBA{33, 111, 237, 255}, Width: vg.Points(3)}
 	case e.Kind == entry.Limit:
 		return draw.LineStyle{Color: color.Gray{uint8(90 + 22*(i%4))}, Width: vg.Points(1.3), Dashes: []vg.Length{vg.Points(5), vg.Points(3)}}

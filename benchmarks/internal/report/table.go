@@ -122,7 +122,7 @@ func (d *Data) cell(w *workload.Workload, e workload.Contender, c column, notes 
 		return "–" + notes.mark(withoutDetail(why))
 	}
 	text := Figure(value)
-	if best := d.best(w, c.param, c.metric, nil); best != nil && best.entry == e.Name {
+	if best := d.best(w, c.param, c.metric, entry.Own, entry.Peer); best != nil && best.entry == e.Name {
 		text = "**" + text + "**"
 	}
 	fewer := 0
@@ -169,11 +169,11 @@ func (d *Data) ratios(w *workload.Workload, columns []column) (all []ratio) {
 	has := func(wanted func(workload.Metric) bool) bool {
 		return slices.ContainsFunc(columns, func(c column) bool { return wanted(c.metric) })
 	}
-	if floor := func(m workload.Metric) bool { return m.Floor }; has(floor) {
-		add("÷ floor", func(column) (float64, bool) { return d.value("cycle", entry.Floor.Name, 0, "cycle") }, floor)
+	if wanted := func(m workload.Metric) bool { return m.Floor }; has(wanted) {
+		add("÷ floor", func(column) (float64, bool) { return d.value("cycle", floor, 0, "cycle") }, wanted)
 	}
-	if channel := func(m workload.Metric) bool { return m.Channel }; has(channel) {
-		add("÷ channel", func(c column) (float64, bool) { return d.value(w.Name, entry.Channel.Name, c.param, c.metric.Key) }, channel)
+	if wanted := func(m workload.Metric) bool { return m.Channel }; has(wanted) {
+		add("÷ channel", func(c column) (float64, bool) { return d.value(w.Name, channel, c.param, c.metric.Key) }, wanted)
 	}
 	return all
 }
@@ -184,14 +184,14 @@ type winner struct {
 	value float64
 }
 
-// best returns the best of Dabchick and its peers, or nil if there is no contest.
-func (d *Data) best(w *workload.Workload, param int, m workload.Metric, but []string) *winner {
+// best returns the best of the entries of some kinds, or nil if there is no contest.
+func (d *Data) best(w *workload.Workload, param int, m workload.Metric, kinds ...entry.Kind) *winner {
 	if m.Aside {
 		return nil
 	}
 	var best *winner
 	for _, e := range d.entries(w.Name) {
-		if e.Kind == entry.Limit || slices.Contains(but, e.Name) {
+		if !slices.Contains(kinds, e.Kind) {
 			continue
 		}
 		value, ok := d.value(w.Name, e.Name, param, m.Key)
@@ -204,15 +204,13 @@ func (d *Data) best(w *workload.Workload, param int, m workload.Metric, but []st
 
 // winners returns a table with a row for each figure in which Dabchick meets a peer.
 func (d *Data) winners() string {
-	own := entry.Dabchick.Name
-	others := []string{own, entry.Sqshttp.Name, entry.SqshttpLoopback.Name}
 	var rows strings.Builder
 	won, equal, all := 0, 0, 0
 	for _, w := range workload.All {
 		for _, p := range d.params(w.Name) {
 			for _, m := range w.Metrics {
 				value, ok := d.value(w.Name, own, p, m.Key)
-				other := d.best(w, p, m, others)
+				other := d.best(w, p, m, entry.Peer)
 				if !ok || other == nil {
 					continue
 				}

@@ -189,19 +189,11 @@ func (r *run[R]) affordable(q entry.Queue[R]) (int, error) {
 	most := min(r.cell.N, 512) // for which there is room, in a short channel too
 	for n := min(10, most); ; n *= 2 {
 		began := time.Now()
-		for range n {
-			if err := q.Send(r.ctx, r.body); err != nil {
-				return 0, fmt.Errorf("sending: %w", err)
-			}
+		if err := r.sendAll(q, n); err != nil {
+			return 0, fmt.Errorf("sending: %w", err)
 		}
-		for range n {
-			_, receipt, err := q.Receive(r.ctx)
-			if err == nil {
-				err = q.Delete(r.ctx, receipt)
-			}
-			if err != nil {
-				return 0, fmt.Errorf("receiving and deleting: %w", err)
-			}
+		if err := r.drain(q, n); err != nil {
+			return 0, fmt.Errorf("receiving and deleting: %w", err)
 		}
 		passed := time.Since(began)
 		each = max(1, passed/time.Duration(n))
