@@ -19,23 +19,17 @@ import (
 var Goaws = Entry[string]{
 	Info: Info{Name: "goaws", Kind: Peer, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
 		What: "goaws 0.5.4, its handler on a loopback port of this process; it looks for timeouts once a second"},
-	Open: func(s Setup) (Queue[string], error) {
-		url, stop, err := serveGoaws()
-		if err != nil {
-			return nil, err
-		}
-		return openSQS(s, sqs.Options{BaseEndpoint: &url}, stop)
-	},
+	Open: func(s Setup) (Queue[string], error) { return openSQS(s, goaws, signing) },
 }
 
-func serveGoaws() (url string, stop func(), err error) {
+func goaws() (o sqs.Options, stop func(), err error) {
 	if err := configureGoaws(); err != nil {
-		return "", nil, err
+		return o, nil, err
 	}
 	quit := make(chan bool)
 	go gosqs.PeriodicTasks(time.Second, quit)
 	server := httptest.NewServer(router.New())
-	return server.URL, func() {
+	return sqs.Options{BaseEndpoint: &server.URL}, func() {
 		server.Close()
 		close(quit)
 	}, nil

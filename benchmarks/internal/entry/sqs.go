@@ -20,27 +20,37 @@ import (
 var Sqshttp = Entry[string]{
 	Info: Info{Name: "sqshttp", Kind: Own, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
 		What: "Dabchick's sqshttp in process: the AWS SDK for Go v2 calls it without a socket"},
-	Open: func(s Setup) (Queue[string], error) {
-		service, err := sqshttp.New(sqshttp.Options{})
-		if err != nil {
-			return nil, err
-		}
-		return openSQS(s, sqs.Options{HTTPClient: service}, func() {})
-	},
+	Open: func(s Setup) (Queue[string], error) { return openSQS(s, sqsInProcess, signing) },
 }
 
 // SqshttpLoopback is the same on a port.
 var SqshttpLoopback = Entry[string]{
 	Info: Info{Name: "sqshttp-loopback", Kind: Own, Leases: true, Unit: time.Second, Groups: true, Batches: 10,
 		What: "the same as an http.Handler on a loopback port of this process"},
-	Open: func(s Setup) (Queue[string], error) {
-		service, err := sqshttp.New(sqshttp.Options{})
-		if err != nil {
-			return nil, err
-		}
-		server := httptest.NewServer(service)
-		return openSQS(s, sqs.Options{BaseEndpoint: &server.URL}, server.Close)
-	},
+	Open: func(s Setup) (Queue[string], error) { return openSQS(s, sqsOnLoopback, signing) },
+}
+
+// A startSQS starts a service, and returns the SDK's settings for it.
+type startSQS func() (o sqs.Options, stop func(), err error)
+
+func sqsInProcess() (o sqs.Options, stop func(), err error) {
+	s, err := sqshttp.New(sqshttp.Options{})
+	if err != nil {
+		return o, nil, err
+	}
+	return sqs.Options{HTTPClient: s}, s.Close, nil
+}
+
+func sqsOnLoopback() (o sqs.Options, stop func(), err error) {
+	s, err := sqshttp.New(sqshttp.Options{})
+	if err != nil {
+		return o, nil, err
+	}
+	server := httptest.NewServer(s)
+	return sqs.Options{BaseEndpoint: &server.URL}, func() {
+		server.Close()
+		s.Close()
+	}, nil
 }
 
 // An sqsQueue is a queue behind an SDK client.
@@ -60,11 +70,13 @@ var signing = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials
 // opened numbers the queues: those of goaws stay there for as long as the process.
 var opened atomic.Int64
 
-func openSQS(s Setup, o sqs.Options, stop func()) (Queue[string], error) {
-	o.Region = "us-east-1"
-	if o.Credentials == nil {
-		o.Credentials = signing
+// openSQS starts a service and makes a queue on it.
+func openSQS(s Setup, start startSQS, credentials aws.CredentialsProvider) (Queue[string], error) {
+	o, stop, err := start()
+	if err != nil {
+		return nil, err
 	}
+	o.Region, o.Credentials = "us-east-1", credentials
 	q := &sqsQueue{client: sqs.New(o), fifo: s.FIFO, stop: stop}
 	name, attributes := fmt.Sprintf("benchmark-%d", opened.Add(1)), map[string]string{}
 	if s.Visibility > 0 {

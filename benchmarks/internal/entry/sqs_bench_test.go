@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,37 +18,17 @@ import (
 	"github.com/dabchickmq/dabchick/sqshttp"
 )
 
-// An sqsService is a way to have a queue service in a test. start makes one, and returns the
-// SDK's settings for it.
+// An sqsService is a way to have a queue service in a test.
 type sqsService struct {
 	name  string
-	start func() (o sqs.Options, stop func(), err error)
+	start startSQS
 }
 
 // sqsServices are in this process, without a port and on one, and in a process of their own.
 var sqsServices = []sqsService{
-	{"in process", func() (sqs.Options, func(), error) {
-		s, err := sqshttp.New(sqshttp.Options{})
-		if err != nil {
-			return sqs.Options{}, nil, err
-		}
-		return sqs.Options{HTTPClient: s}, s.Close, nil
-	}},
-	{"loopback", func() (sqs.Options, func(), error) {
-		s, err := sqshttp.New(sqshttp.Options{})
-		if err != nil {
-			return sqs.Options{}, nil, err
-		}
-		server := httptest.NewServer(s)
-		return sqs.Options{BaseEndpoint: &server.URL}, func() {
-			server.Close()
-			s.Close()
-		}, nil
-	}},
-	{"goaws", func() (sqs.Options, func(), error) {
-		url, stop, err := serveGoaws()
-		return sqs.Options{BaseEndpoint: &url}, stop, err
-	}},
+	{"in process", sqsInProcess},
+	{"loopback", sqsOnLoopback},
+	{"goaws", goaws},
 	{"loopback, own process", func() (sqs.Options, func(), error) { return ownProcess("sqshttp", false) }},
 	{"goaws, own process, no log", func() (sqs.Options, func(), error) { return ownProcess("goaws without log", false) }},
 	{"goaws, own process", func() (sqs.Options, func(), error) { return ownProcess("goaws", false) }},
@@ -57,13 +36,13 @@ var sqsServices = []sqsService{
 }
 
 // sdkAlone is what the SDK itself takes: its requests get answers that were given before.
-var sdkAlone = sqsService{"the SDK alone", func() (sqs.Options, func(), error) {
+func sdkAlone() (o sqs.Options, stop func(), err error) {
 	s, err := sqshttp.New(sqshttp.Options{})
 	if err != nil {
-		return sqs.Options{}, nil, err
+		return o, nil, err
 	}
 	return sqs.Options{HTTPClient: &parrot{s, map[string][]byte{}}}, s.Close, nil
-}}
+}
 
 // A parrot asks a service once for each action.
 type parrot struct {
@@ -97,38 +76,39 @@ const serviceVar = "BENCHMARK_SQS_SERVICE"
 // told -loglevel; the log goes to standard error here, as the test reads what comes on
 // standard output.
 func TestMain(m *testing.M) {
-	var url string
+	var o sqs.Options
 	var err error
 	switch os.Getenv(serviceVar) {
 	case "":
 		os.Exit(m.Run())
 	case "sqshttp":
-		var s *sqshttp.Service
-		if s, err = sqshttp.New(sqshttp.Options{}); err == nil {
-			url, err = listen(s)
-		}
+		o, err = listen()
 	case "goaws":
-		url, _, err = serveGoaws()
+		o, _, err = goaws()
 		logrus.SetFormatter(&logrus.JSONFormatter{})
 		logrus.SetOutput(os.Stderr)
 	case "goaws without log":
-		url, _, err = serveGoaws()
+		o, _, err = goaws()
 		logrus.SetLevel(logrus.PanicLevel)
 	}
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(url)
+	fmt.Println(*o.BaseEndpoint)
 	io.Copy(io.Discard, os.Stdin) // until this is stopped, or who has started it has ended
 }
 
-func listen(s *sqshttp.Service) (url string, err error) {
+func listen() (o sqs.Options, err error) {
+	s, err := sqshttp.New(sqshttp.Options{})
+	if err != nil {
+		return o, err
+	}
 	server, err := s.Listen(sqshttp.ListenOptions{Address: "127.0.0.1:0"})
 	if err != nil {
-		return "", err
+		return o, err
 	}
 	go server.Serve()
-	return server.URL(), nil
+	return sqs.Options{BaseEndpoint: aws.String(server.URL())}, nil
 }
 
 // ownProcess starts a service. Its log goes nowhere, or if it is to be read through a pipe
@@ -177,13 +157,13 @@ func ownProcess(service string, logRead bool) (sqs.Options, func(), error) {
 // BenchmarkClient is a message sent, received and deleted by the Go SDK: three calls,
 // signed as they are by default, and not.
 func BenchmarkClient(b *testing.B) {
-	for _, service := range append([]sqsService{sdkAlone}, sqsServices...) {
+	for _, service := range append([]sqsService{{"the SDK alone", sdkAlone}}, sqsServices...) {
 		for _, way := range []struct {
 			name        string
 			credentials aws.CredentialsProvider
 		}{{"signed", signing}, {"anonymous", aws.AnonymousCredentials{}}} {
 			b.Run(service.name+"/"+way.name, func(b *testing.B) {
-				q := startSQS(b, service.start, way.credentials)
+				q := open(b, service.start, way.credentials)
 				defer q.Close()
 				for b.Loop() {
 					if err := q.Send(b.Context(), []byte("x")); err != nil {
@@ -209,7 +189,7 @@ func BenchmarkStart(b *testing.B) {
 	for _, service := range sqsServices {
 		b.Run(service.name, func(b *testing.B) {
 			for b.Loop() {
-				q := startSQS(b, service.start, signing)
+				q := open(b, service.start, signing)
 				b.StopTimer()
 				q.Close()
 				b.StartTimer()
@@ -218,13 +198,8 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-func startSQS(b *testing.B, start func() (sqs.Options, func(), error), credentials aws.CredentialsProvider) Queue[string] {
-	o, stop, err := start()
-	if err != nil {
-		b.Fatal(err)
-	}
-	o.Credentials = credentials
-	q, err := openSQS(Setup{}, o, stop)
+func open(b *testing.B, start startSQS, credentials aws.CredentialsProvider) Queue[string] {
+	q, err := openSQS(Setup{}, start, credentials)
 	if err != nil {
 		b.Fatal(err)
 	}
