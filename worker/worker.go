@@ -259,7 +259,7 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 		case err != nil: // of a backend or the limiter, say
 			n++
 			p.log.Error("receive failed", "error", err, "failures", n)
-			if pause(receiving, p.o.Backoff(n)) != nil {
+			if within(receiving.Done(), p.o.Backoff(n)) {
 				return
 			}
 		}
@@ -362,6 +362,7 @@ func (p *Pool[T]) wind() error {
 	return &e
 }
 
+// within says whether done is closed before d has passed.
 func within(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -370,17 +371,6 @@ func within(done <-chan struct{}, d time.Duration) bool {
 		return true
 	case <-t.C:
 		return false
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
