@@ -33,13 +33,13 @@ func (m *mutant) diff() string {
 	return mark("    - ", m.source[from:to]) + "\n" + mark("    + ", m.source[from:m.start]+m.new+m.source[m.end:to])
 }
 
-// otherOperators are what an operator is taken for.
-var otherOperators = map[token.Token][]token.Token{
-	token.LSS: {token.LEQ}, token.LEQ: {token.LSS}, token.GTR: {token.GEQ}, token.GEQ: {token.GTR},
-	token.EQL: {token.NEQ}, token.NEQ: {token.EQL}, token.LAND: {token.LOR}, token.LOR: {token.LAND},
-	token.ADD: {token.SUB}, token.SUB: {token.ADD}, token.MUL: {token.QUO}, token.QUO: {token.MUL},
-	token.ADD_ASSIGN: {token.SUB_ASSIGN}, token.SUB_ASSIGN: {token.ADD_ASSIGN},
-	token.INC: {token.DEC}, token.DEC: {token.INC},
+// otherOperator is what an operator is taken for.
+var otherOperator = map[token.Token]token.Token{
+	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
+	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
+	token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL,
+	token.ADD_ASSIGN: token.SUB_ASSIGN, token.SUB_ASSIGN: token.ADD_ASSIGN,
+	token.INC: token.DEC, token.DEC: token.INC,
 }
 
 // mutantsOf returns all mutants of a file: conditions negated, operators taken for
@@ -58,7 +58,7 @@ func mutantsOf(file, source string) ([]mutant, error) {
 		all = append(all, mutant{file, set.Position(from).Line, source, offset(from), offset(to), new})
 	}
 	operator := func(at token.Pos, op token.Token) {
-		for _, other := range otherOperators[op] {
+		if other, ok := otherOperator[op]; ok {
 			replace(at, at+token.Pos(len(op.String())), other.String())
 		}
 	}
