@@ -108,6 +108,33 @@ func TestBatchThatIsLostWhileItFillsIsNotHandled(t *testing.T) {
 	})
 }
 
+// once receives one batch, and fails from then on.
+type once struct {
+	*dabchick.Queue[string]
+	calls int
+}
+
+func (o *once) ReceiveBatch(ctx context.Context, ro dabchick.ReceiveOptions) ([]dabchick.Message[string], error) {
+	if o.calls++; o.calls > 1 {
+		return nil, errors.New("connection reset")
+	}
+	return o.Queue.ReceiveBatch(ctx, ro)
+}
+
+func TestBatchThatCannotFillIsHandled(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := &once{Queue: newQueue(t, dabchick.Options[string]{}, "1", "2")}
+		var got []string
+		r := runBatch(t, q, func(_ context.Context, ms []dabchick.Message[string]) error {
+			got = append(got, bodies(ms))
+			return nil
+		}, worker.Options{BatchSize: 3, BatchWait: time.Hour, Backoff: func(int) time.Duration { return time.Hour }})
+		require.Equal(t, []string{"1 2"}, got)
+		require.Equal(t, 3, q.calls, "and the next receive meets the error again")
+		require.NoError(t, r.stop())
+	})
+}
+
 func TestEachMessageOfABatchHasItsVerdict(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		dead := newQueue(t, dabchick.Options[string]{})
@@ -132,8 +159,8 @@ func TestEachMessageOfABatchHasItsVerdict(t *testing.T) {
 		counts(t, q, 0, 3, 0)
 		counts(t, dead, 1, 0, 0)
 		s := r.Stats()
-		require.EqualValues(t, []uint64{1, 3, 1, 1, 1, 6},
-			[]uint64{s.Handled, s.Retried, s.DeadLettered, s.Discarded, s.Lost, s.Failed})
+		require.EqualValues(t, []uint64{1, 3, 1, 1, 1, 6, 0},
+			[]uint64{s.Handled, s.Retried, s.DeadLettered, s.Discarded, s.Lost, s.Failed, s.Panicked})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.EqualValues(t, 5, r.Stats().Retried, "an error concerns all of the batch")

@@ -137,6 +137,22 @@ func TestScaleByWait(t *testing.T) {
 	})
 }
 
+// As long as no message has been handled, there is a worker for each; and no target
+// asks for more than there may be.
+func TestScaleAtTheFirstLook(t *testing.T) {
+	for want, scale := range map[int]worker.Scale{
+		5: {Wait: 10 * time.Second}, 9: {Backlog: 5e-324},
+	} {
+		inBubble(t, func(t *testing.T) {
+			q := newQueue(t, dabchick.Options[string]{})
+			sendMany(t, q, 5)
+			r := run(t, q, busyFor(time.Second), worker.Options{Workers: 9, Scale: &scale})
+			require.Equal(t, want, r.Stats().Workers)
+			require.NoError(t, r.stop())
+		})
+	}
+}
+
 // A handler that hangs is not taken for one that is done: workers are added when
 // messages have waited for longer than they should.
 func TestScaleWhenMessagesWaitTooLong(t *testing.T) {

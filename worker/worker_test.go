@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 		"nil":                 {func() error { return nil }, 0, "", worker.Stats{Handled: 1}},
 		"error":               {func() error { return failure }, 10 * time.Second, "", worker.Stats{Retried: 1, Failed: 1}},
 		"retry after":         {func() error { return worker.RetryAfter(time.Minute, failure) }, time.Minute, "", worker.Stats{Retried: 1, Failed: 1}},
-		"retry now":           {func() error { return worker.RetryAfter(-1, nil) }, 1, "", worker.Stats{Retried: 1, Failed: 1}},
+		"retry now":           {func() error { return worker.RetryAfter(-5, nil) }, 1, "", worker.Stats{Retried: 1, Failed: 1}},
 		"discard":             {func() error { return worker.Discard(nil) }, 0, "", worker.Stats{Discarded: 1, Failed: 1}},
 		"dead letter":         {func() error { return worker.DeadLetter(failure) }, 0, "no such host", worker.Stats{DeadLettered: 1, Failed: 1}},
 		"wrapped dead letter": {func() error { return fmt.Errorf("job 7: %w", worker.DeadLetter(failure)) }, 0, "job 7: no such host", worker.Stats{DeadLettered: 1, Failed: 1}},
@@ -519,6 +519,24 @@ func TestFailedReceiveIsTriedAgain(t *testing.T) {
 		require.EqualValues(t, 1, r.Stats().Handled)
 		require.NoError(t, r.stop())
 		require.Contains(t, log.String(), `level=ERROR msg="receive failed" error="connection reset" failures=3`)
+	})
+}
+
+// Failures in a row are counted anew after a message that came.
+func TestFailuresOfReceivesAreThoseInARow(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := &flaky{newQueue(t, dabchick.Options[string]{}, "1", "2"), 2}
+		var waits []int
+		r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+			q.failures = 1
+			return nil
+		}, worker.Options{Backoff: func(n int) time.Duration {
+			waits = append(waits, n)
+			return time.Second
+		}})
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.Equal(t, []int{1, 2, 1, 1}, waits)
 	})
 }
 
