@@ -231,6 +231,8 @@ func TestAbandonedBatchIsGivenBack(t *testing.T) {
 		}, worker.Options{})
 		var abandoned *worker.AbandonedError
 		require.ErrorAs(t, r.stop(), &abandoned)
+		require.Equal(t, 35*time.Second, time.Since(r.began), "by default")
+		require.Equal(t, 35*time.Second, r.Stats().HandlerTime, "that of both together")
 		require.Len(t, abandoned.Messages, 2)
 		require.ErrorContains(t, abandoned, "2 messages")
 		counts(t, q, 2, 0, 0)
@@ -275,6 +277,25 @@ func TestEventsTellTheLifeOfAMessage(t *testing.T) {
 			"26s ended #2 took 13s: lost worker: lease lost",
 		}, events[:7])
 		require.Equal(t, "event 99", worker.EventKind(99).String())
+	})
+}
+
+// Messages of a batch share its time.
+func TestTimesOfABatchAddUp(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{}, "1", "2")
+		var took []time.Duration
+		r := runBatch(t, q, func(context.Context, []dabchick.Message[string]) error {
+			time.Sleep(4 * time.Second)
+			return nil
+		}, worker.Options{OnEvent: func(e worker.Event) {
+			if e.Kind == worker.Ended {
+				took = append(took, e.Took)
+			}
+		}})
+		require.NoError(t, r.stop())
+		require.Equal(t, []time.Duration{2 * time.Second, 2 * time.Second}, took)
+		require.Equal(t, 4*time.Second, r.Stats().HandlerTime)
 	})
 }
 
@@ -368,8 +389,18 @@ func TestDrainHandlesWhatIsThere(t *testing.T) {
 		p, err := worker.NewBatch(q, func(context.Context, []dabchick.Message[string]) error { return nil }, worker.Options{})
 		require.NoError(t, err)
 		require.ErrorIs(t, p.Drain(ended), context.Canceled)
+		p, err = worker.New(q, h, worker.Options{Limiter: broken{}})
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Drain(t.Context()), errBroken)
 	})
 }
+
+var errBroken = errors.New("broken")
+
+// broken is a limiter that lets nothing through.
+type broken struct{}
+
+func (broken) Wait(context.Context) error { return errBroken }
 
 func TestBatchOptionsOutOfRange(t *testing.T) {
 	q := newQueue(t, dabchick.Options[string]{})

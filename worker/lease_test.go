@@ -171,3 +171,61 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 		require.Equal(t, 30*s, lost, "16 seconds after the one at 14")
 	})
 }
+
+// What a renewal says of the message the handler hears at once, not when the timeout
+// would have ended.
+func TestRenewalOfWhatIsGone(t *testing.T) {
+	for _, gone := range []error{
+		dabchick.ErrReceiptExpired, dabchick.ErrReceiptSuperseded, dabchick.ErrReceiptInvalid, dabchick.ErrMessageGone,
+	} {
+		inBubble(t, func(t *testing.T) {
+			q := &recorder{Queue: newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job"), began: time.Now(), err: gone}
+			var cause error
+			r := run(t, q, func(ctx context.Context, _ dabchick.Message[string]) error {
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				return nil
+			}, worker.Options{})
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			require.ErrorIs(t, cause, worker.ErrLeaseLost)
+			require.ErrorIs(t, cause, gone)
+			require.NoError(t, r.stop())
+		})
+	}
+}
+
+// A handler that is told to stop keeps its lease until it has returned.
+func TestLeaseIsRenewedWhileThePoolStops(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := &recorder{Queue: newQueue(t, dabchick.Options[string]{VisibilityTimeout: 2 * time.Second}, "job"), began: time.Now()}
+		r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+			time.Sleep(3500 * time.Millisecond)
+			return nil
+		}, worker.Options{Grace: dabchick.Immediately})
+		require.NoError(t, r.stop())
+		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}, q.renewed)
+		require.EqualValues(t, 1, r.Stats().Handled)
+	})
+}
+
+// hanging is a backend whose answers to renewals do not come.
+type hanging struct{ *dabchick.Queue[string] }
+
+func (h hanging) ChangeVisibility(ctx context.Context, _ time.Duration, _ ...dabchick.Receipt) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestHandlerDoesNotWaitForARenewal(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job")
+		r := run(t, hanging{q}, func(context.Context, dabchick.Message[string]) error {
+			time.Sleep(6 * time.Second) // the renewal is after 5
+			return nil
+		}, worker.Options{})
+		require.NoError(t, r.stop())
+		require.Equal(t, 6*time.Second, time.Since(r.began))
+		require.EqualValues(t, 1, r.Stats().Handled)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,6 +211,88 @@ func TestLongHandlerBringsNoWorkers(t *testing.T) {
 		require.NoError(t, r.stop())
 		require.EqualValues(t, 201, r.Stats().Handled)
 		require.Empty(t, c)
+	})
+}
+
+// The time of a message is that of those that ended lately, and of former ones the less
+// the longer they are ago.
+func TestScaleKnowsHowLongMessagesTake(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{})
+		var known []time.Duration
+		r := run(t, q, func(_ context.Context, m dabchick.Message[string]) error {
+			work, err := time.ParseDuration(m.Body)
+			time.Sleep(work)
+			return err
+		}, worker.Options{Workers: 9, Scale: &worker.Scale{
+			Backlog: 1, Every: 10 * time.Second, CoolDown: dabchick.Immediately,
+			OnChange: func(c worker.Change) { known = append(known, c.HandlerTime) },
+		}})
+		for _, work := range []string{"1s", "3s", "7s"} {
+			time.Sleep(5 * time.Second)
+			for range 2 {
+				_, err := q.Send(t.Context(), work)
+				require.NoError(t, err)
+			}
+			time.Sleep(15 * time.Second) // they are begun after 5 and done by 12, and nothing is left
+		}
+		time.Sleep(time.Second)
+		require.NoError(t, r.stop())
+		s := time.Second
+		require.Equal(t, []time.Duration{0, s, s, 2 * s, 2 * s, 4500 * time.Millisecond}, known)
+	})
+}
+
+// Workers that are idle leave first.
+func TestScaleDownBeginsWithTheIdle(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		sendMany(t, q, 4)
+		var mu sync.Mutex
+		begun := 0
+		r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+			mu.Lock()
+			begun++
+			n := begun
+			mu.Unlock()
+			if n <= 2 { // the others are quick
+				time.Sleep(20 * time.Second)
+			}
+			return nil
+		}, worker.Options{Workers: 4, Scale: &worker.Scale{Backlog: 1, CoolDown: 10 * time.Second, OnChange: c.of(time.Now())}})
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "0s:0>4 11s:4>2", c.String())
+		require.Equal(t, 2, r.Stats().Workers)
+		sendMany(t, q, 1)
+		counts(t, q, 1, 2, 0) // nobody is idle
+		time.Sleep(time.Minute)
+		require.NoError(t, r.stop())
+		require.EqualValues(t, 5, r.Stats().Handled)
+	})
+}
+
+// One that leaves when it has finished does not count any more.
+func TestWorkerThatLeavesDoesNotCount(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var c changes
+		q := newQueue(t, dabchick.Options[string]{})
+		sendMany(t, q, 6)
+		r := run(t, q, busyFor(10*time.Second), worker.Options{
+			Workers: 9, Scale: &worker.Scale{Backlog: 2, CoolDown: dabchick.Immediately, OnChange: c.of(time.Now())},
+		})
+		for range 3 {
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.NoError(t, m.Delete(t.Context()))
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "0s:0>3 1s:3>2", c.String())
+		s := r.Stats()
+		require.Equal(t, []int{2, 3}, []int{s.Workers, s.Running})
+		require.NoError(t, r.stop())
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -429,6 +430,9 @@ func TestOptionsOutOfRange(t *testing.T) {
 		var invalid *dabchick.InvalidError
 		require.ErrorAs(t, err, &invalid)
 		require.Equal(t, field, invalid.Field)
+	}
+	for _, renew := range []float64{-0.1, math.NaN()} {
+		require.ErrorContains(t, worker.Run(t.Context(), q, nilHandler, worker.Options{Renew: renew}), "Renew is")
 	}
 	_, err := worker.New(q, nil, worker.Options{})
 	require.ErrorContains(t, err, "handle")
