@@ -189,6 +189,29 @@ func TestDedupMemoryIsThatOfTheWindow(t *testing.T) {
 	})
 }
 
+// What was over in a shorter window stays so in a longer one, though no call has come
+// that could have found it so.
+func TestForgottenIDIsNotRememberedInALongerWindow(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := newFIFO(t, dabchick.Options[string]{})
+		window := func(d time.Duration) {
+			o := q.Options()
+			o.DedupWindow = d
+			require.NoError(t, q.SetOptions(o))
+		}
+		over := sendID(t, q, "over", "a", "x")
+		time.Sleep(ns)
+		kept := sendID(t, q, "kept", "a", "y")
+		window(time.Minute)
+		time.Sleep(time.Minute - ns)
+		window(time.Hour)
+		require.NotEqual(t, over, sendID(t, q, "over again", "a", "x"))
+		time.Sleep(time.Hour - time.Minute)
+		require.Equal(t, kept, sendID(t, q, "kept again", "a", "y"))
+		gets(t, q, "over kept over again")
+	})
+}
+
 func TestAttemptIsRepeated(t *testing.T) {
 	receive := func(t *testing.T, q *dabchick.Queue[string], id string) []dabchick.Message[string] {
 		ms, err := q.ReceiveBatch(context.Background(), dabchick.ReceiveOptions{Max: 2, Wait: dabchick.Immediately, AttemptID: id})

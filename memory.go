@@ -12,6 +12,7 @@ type memory[K comparable, V any] struct {
 	former         map[K]*remembered[K, V]
 	peak           int
 	oldest, newest *remembered[K, V]
+	since          int64 // what was put in earlier is over in any window
 }
 
 type remembered[K comparable, V any] struct {
@@ -30,7 +31,7 @@ func (m *memory[K, V]) get(now int64, window time.Duration, key K) (value V, ok 
 	if e == nil {
 		e = m.former[key]
 	}
-	if e == nil || e.over(now, window) {
+	if e == nil || m.over(e, now, window) {
 		return value, false
 	}
 	return e.value, true
@@ -59,20 +60,25 @@ func (m *memory[K, V]) drop(key K) {
 	delete(m.former, key)
 }
 
-func (e *remembered[K, V]) over(now int64, window time.Duration) bool {
-	return now >= after(e.at, window)
+// rewindow is told that the window changes. What is over in the old one stays so.
+func (m *memory[K, V]) rewindow(now int64, old time.Duration) {
+	m.since = max(m.since, now-int64(old)+1)
+}
+
+func (m *memory[K, V]) over(e *remembered[K, V], now int64, window time.Duration) bool {
+	return now >= after(e.at, window) || e.at < m.since
 }
 
 // forget drops what is over, a little at a time.
 func (m *memory[K, V]) forget(now int64, window time.Duration) {
 	const atOnce = 4 // more than one comes in at a time
-	if m.newest != nil && m.newest.over(now, window) {
+	if m.newest != nil && m.over(m.newest, now, window) {
 		m.clear()
 		return
 	}
 	for range atOnce {
 		e := m.oldest
-		if e == nil || !e.over(now, window) {
+		if e == nil || !m.over(e, now, window) {
 			break
 		}
 		m.oldest = e.later

@@ -171,6 +171,7 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 	if o.FIFO && o.Delay != q.opts.Delay {
 		q.core.redelay(now, o.Delay)
 	}
+	q.accepted.rewindow(now, q.opts.DedupWindow)
 	q.opts = o
 	q.apply()
 	q.leave(q.catchUp(now)) // a shorter retention takes effect at once
