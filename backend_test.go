@@ -125,6 +125,39 @@ func TestBackendCodecErrors(t *testing.T) {
 	})
 }
 
+type panicking struct{ stringCodec }
+
+func (c panicking) Decode(b []byte) (string, error) {
+	if string(b) == "bad" {
+		panic(string(b))
+	}
+	return c.stringCodec.Decode(b)
+}
+
+// A panic is one of the receive. Nothing is lost by it, but a visibility timeout, which
+// keeps a caller that goes on from receiving the same again at once.
+func TestBackendCodecPanics(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, behind := onEngine(t, Options[string]{Codec: panicking{}, VisibilityTimeout: time.Second})
+		for _, body := range []string{"a", "bad", "b"} {
+			_, err := q.Send(ctx, body)
+			require.NoError(t, err)
+		}
+		visible := func() int {
+			s, err := behind.Stats(ctx)
+			require.NoError(t, err)
+			return s.Visible
+		}
+		require.PanicsWithValue(t, "bad", func() { q.ReceiveBatch(ctx, ReceiveOptions{Max: 3}) })
+		require.Zero(t, visible())
+		time.Sleep(time.Second)
+		require.Equal(t, 3, visible())
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "a", m.Body)
+	})
+}
+
 func TestBackendDeadLetters(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context) {
 		for name, dead := range map[string]*Queue[string]{

@@ -348,10 +348,24 @@ func TestFailFast(t *testing.T) {
 
 		// Not for lack of messages: that is what receivers wait for.
 		empty := mustNew(t, dabchick.Options[string]{FailFast: true, MaxInFlight: 1})
-		got := start(func() (dabchick.Message[string], error) { return empty.Receive(ctx) })
-		blocked(t, got)
-		send(t, empty, "x")
-		require.NoError(t, finished(t, got).err)
+		var got [2]<-chan result[dabchick.Message[string]]
+		for i := range got {
+			got[i] = start(func() (dabchick.Message[string], error) { return empty.Receive(ctx) })
+			blocked(t, got[i])
+		}
+		send(t, empty, "x", "y")
+		x := finished(t, got[0])
+		require.NoError(t, x.err)
+
+		// Who waits when the bound is reached goes on waiting; who comes now fails.
+		blocked(t, got[1])
+		_, err = empty.Receive(ctx)
+		require.ErrorIs(t, err, dabchick.ErrInFlightLimit)
+		_, err = empty.ReceiveBatch(ctx, dabchick.ReceiveOptions{Wait: time.Hour})
+		require.ErrorIs(t, err, dabchick.ErrInFlightLimit)
+		takeNone(t, empty)
+		require.NoError(t, x.value.Delete(ctx))
+		require.Equal(t, "y", finished(t, got[1]).value.Body)
 	})
 }
 

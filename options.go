@@ -91,7 +91,8 @@ type Options[T any] struct {
 	MaxInFlightPerGroup int
 
 	// FailFast makes calls that meet one of the first three bounds fail at once with
-	// ErrFull or ErrInFlightLimit, rather than wait.
+	// ErrFull or ErrInFlightLimit, rather than wait. A receive that waits for a message
+	// when MaxInFlight is reached goes on waiting.
 	FailFast bool
 
 	// FIFO makes the queue a FIFO queue: each message names a group, and those
@@ -156,7 +157,8 @@ type Codec[T any] interface {
 	Encode(T) ([]byte, error)
 	// Decode returns the body. It may keep the bytes. A message that it fails for is
 	// passed over by a receive that has others, and else is the receive's error; it
-	// comes up again, and is not dead-lettered, whatever MaxReceives is.
+	// comes up again, and is not dead-lettered, whatever MaxReceives is. A panic goes to
+	// the receive; all messages that it had come up again when their timeouts end.
 	Decode([]byte) (T, error)
 }
 

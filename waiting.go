@@ -1,6 +1,7 @@
 package dabchick
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -287,11 +288,8 @@ func (a *alarm) set(at, now int64) {
 // receive. It needs the lock.
 func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, prev uint32) (seen, error) {
 	c := &q.core
-	if q.opts.MaxInFlight > 0 && !q.below(now, q.opts.MaxInFlight) {
-		if q.opts.FailFast {
-			return seen{}, ErrInFlightLimit
-		}
-		return seen{}, errWait
+	if err := q.checkInFlight(now); err != nil {
+		return seen{}, err
 	}
 	for {
 		if len(q.moves) == noticed {
@@ -322,6 +320,17 @@ func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, 
 		}
 		q.moveOut(now, slot, e)
 	}
+}
+
+// checkInFlight returns what keeps a receive from messages while MaxInFlight is reached.
+func (q *Queue[T]) checkInFlight(now int64) error {
+	switch most := q.opts.MaxInFlight; {
+	case most == 0 || q.below(now, most):
+		return nil
+	case q.opts.FailFast:
+		return ErrInFlightLimit
+	}
+	return errWait
 }
 
 // below says whether fewer than n messages are in flight.
@@ -380,7 +389,7 @@ func (q *Queue[T]) mayTake(now int64) error {
 	case q.receivers.n > 0:
 		q.serve(now)
 		if q.receivers.n > 0 {
-			return errWait
+			return cmp.Or(q.checkInFlight(now), errWait)
 		}
 	}
 	return nil
