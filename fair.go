@@ -25,7 +25,8 @@ type Fairness struct {
 	MinInFlight int
 	// ProcessingShare is the share of recent processing time above which a group
 	// is noisy. Processing time is what messages spend in flight, those that
-	// still are included. 0 means 0.1; 1 is never exceeded.
+	// still are included; it is counted from the queue's first message with a
+	// group on. 0 means 0.1; 1 is never exceeded.
 	ProcessingShare float64
 	// Window is how long "recent" is: of the processing time of an instant the
 	// 1/e-th part counts after it. 0 means 5 minutes.

@@ -96,6 +96,22 @@ func TestGroupThatTakesMuchTimeIsNoisy(t *testing.T) {
 		_, order := takeUpTo(t, q, 2, 0)
 		require.Equal(t, "b2 a3", order)
 	})
+	t.Run("counted from the first message with a group on", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			q := mustNew(t, dabchick.Options[string]{Fairness: dabchick.Fairness{InFlightShare: off}})
+			send(t, q, "before", "still")
+			before := hold(t, q, 2)
+			time.Sleep(20 * time.Second)
+			sendTo(t, q, "a1")
+			hold(t, q, 1)
+			require.NoError(t, before[0].Delete(ctx))
+			time.Sleep(time.Second)
+			sendTo(t, q, "a2")
+			g, err := q.Group(ctx, "a")
+			require.NoError(t, err)
+			require.True(t, g.Noisy, "one second of two, and not of 42")
+		})
+	})
 	t.Run("and is forgiven as time passes", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, ctx context.Context) {
 			q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Hour, Fairness: dabchick.Fairness{Window: time.Minute}})

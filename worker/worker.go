@@ -136,7 +136,9 @@ func newPool[T any](q Queue[T], o Options, batches bool) (*Pool[T], error) {
 	return &Pool[T]{queue: q, o: o, log: o.Logger, leases: map[*lease[T]]struct{}{}}, nil
 }
 
-// Run works until ctx ends or the queue is closed, and then stops in steps:
+// Run works until ctx ends or the queue is closed, and then stops in steps.
+// Without Scale, that the queue is closed is found out by the next worker that asks
+// for a message: while all are busy, only the end of ctx stops the pool.
 //
 //  1. No more messages are received. None is lost: one that is being handed over
 //     goes back.

@@ -333,6 +333,25 @@ func TestClosedQueueEndsThePool(t *testing.T) {
 	})
 }
 
+// A pool that is busy goes on with what it does, however long that takes.
+func TestClosedQueueEndsABusyPoolWhenAWorkerIsFree(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{}, "short", "long")
+		r := run(t, q, func(ctx context.Context, m dabchick.Message[string]) error {
+			if m.Body == "short" {
+				time.Sleep(time.Hour)
+				return nil
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}, worker.Options{Workers: 2, Grace: time.Minute})
+		require.NoError(t, q.Close())
+		require.ErrorIs(t, <-r.result, dabchick.ErrClosed)
+		require.Equal(t, time.Hour+time.Minute, time.Since(r.began))
+		require.EqualValues(t, []uint64{1, 1}, []uint64{r.Stats().Handled, r.Stats().Returned})
+	})
+}
+
 // flaky fails to receive, now and then.
 type flaky struct {
 	*dabchick.Queue[string]
