@@ -40,11 +40,14 @@ func (s *Spy[T]) Never(within time.Duration, kind dabchick.EventKind, match ...f
 }
 
 // wait returns the n-th event that matches. Queues tell only when they are looked at
-// that a timeout has ended, so it looks a thousand times.
+// that a timeout has ended, so it looks a thousand times, or each second; after so many
+// looks they become rarer, as otherwise years would have too many.
 func (s *Spy[T]) wait(n int, within time.Duration, kind dabchick.EventKind, match []func(dabchick.Event[T]) bool) (dabchick.Event[T], bool) {
 	end := time.NewTimer(within)
 	defer end.Stop()
-	look := time.NewTicker(min(max(within/1000, time.Millisecond), time.Second))
+	const looks = 1000
+	began, every := time.Now(), min(max(within/looks, time.Millisecond), time.Second)
+	look := time.NewTimer(every)
 	defer look.Stop()
 	matches := func(e dabchick.Event[T]) bool {
 		for _, m := range match {
@@ -73,6 +76,7 @@ func (s *Spy[T]) wait(n int, within time.Duration, kind dabchick.EventKind, matc
 		select {
 		case <-moved:
 		case <-look.C:
+			look.Reset(max(every, (time.Since(began) / looks).Truncate(time.Second)))
 		case <-end.C:
 			over = true // a last look
 		}
@@ -108,10 +112,19 @@ func (s *Spy[T]) assert(n int, kind dabchick.EventKind) bool {
 	return got == n
 }
 
-// AssertOnce fails the test unless no message was delivered more than once.
+// AssertOnce fails the test unless no message was delivered more than once: neither
+// because it came up again, nor because it was returned.
 func (s *Spy[T]) AssertOnce() bool {
 	s.t.Helper()
-	again := s.history(func(e *dabchick.Event[T]) bool { return e.Kind == dabchick.Received && e.Message.Receives > 1 })
+	deliveries := map[dabchick.ID]int{}
+	for _, e := range s.Events(dabchick.Received, dabchick.HandedBack) {
+		if e.Kind == dabchick.Received {
+			deliveries[e.Message.ID]++
+		} else { // nobody has seen it
+			deliveries[e.Message.ID]--
+		}
+	}
+	again := s.history(func(e *dabchick.Event[T]) bool { return deliveries[e.Message.ID] > 1 })
 	if again != "" {
 		s.t.Errorf("queuetest: messages were delivered more than once\n%s", again)
 	}

@@ -119,7 +119,7 @@ func (c *Chaos[T]) ReceiveBatch(ctx context.Context, o dabchick.ReceiveOptions) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if m, ok := c.pop(); ok {
+	if m, ok := c.pop(ctx); ok {
 		return []dabchick.Message[T]{m}, nil
 	}
 	ms, err := c.Queue.ReceiveBatch(ctx, o)
@@ -190,10 +190,12 @@ func (c *Chaos[T]) push(m dabchick.Message[T]) {
 	c.next = append(c.next, m)
 }
 
-func (c *Chaos[T]) pop() (m dabchick.Message[T], ok bool) {
+// pop returns what is to be delivered before others, while the queue delivers.
+func (c *Chaos[T]) pop(ctx context.Context) (m dabchick.Message[T], ok bool) {
+	s, err := c.Queue.Stats(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.next) == 0 {
+	if len(c.next) == 0 || err != nil || s.Paused || s.Closed {
 		return m, false
 	}
 	m = c.next[0]

@@ -87,6 +87,27 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// What is pending is delivered when the queue would deliver it.
+func TestChaosOfAQueueThatDoesNotDeliver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := queuetest.NewChaos(t, newQueue(t, "jobs", dabchick.Options[string]{}, "1"), queuetest.Faults{Duplicate: 1})
+		m := receive(t, c)
+		c.Pause()
+		ms, err := c.ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Wait: dabchick.Immediately})
+		require.NoError(t, err)
+		require.Empty(t, ms)
+		c.Resume()
+		require.Equal(t, m, receive(t, c))
+
+		_, err = c.Send(t.Context(), "2")
+		require.NoError(t, err)
+		receive(t, c)
+		require.NoError(t, c.Close())
+		_, err = c.Receive(t.Context())
+		require.ErrorIs(t, err, dabchick.ErrClosed)
+	})
+}
+
 // all makes everything happen now and then.
 var all = queuetest.Faults{Duplicate: 0.1, Reorder: 0.2, LateDelete: 0.1, ExpiredReceipt: 0.1, LostDelete: 0.1, SlowReceive: 0.2}
 

@@ -240,6 +240,69 @@ func TestAwait(t *testing.T) {
 	})
 }
 
+// A queue on which nobody calls is looked at each second for a while, then less often.
+func TestAwaitForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, "jobs", dabchick.Options[string]{VisibilityTimeout: 16 * time.Minute, Retention: 200 * time.Hour}, "job")
+		spy := queuetest.Watch(t, q)
+		take(t, q)
+		began := time.Now()
+		spy.Await(dabchick.Forever/4, dabchick.Reappeared)
+		require.Equal(t, 16*time.Minute, time.Since(began))
+		spy.Await(dabchick.Forever/4, dabchick.Expired)
+		late := time.Since(began) - 200*time.Hour
+		require.True(t, 0 < late && late < 200*time.Hour/900, late)
+		spy.Never(dabchick.Forever/4, dabchick.Received, func(e dabchick.Event[string]) bool { return e.Message.Receives == 2 })
+	})
+}
+
+// Each delivery since Watch counts that a receiver has seen, whatever the message's
+// count says.
+func TestAssertOnceCountsDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, "jobs", dabchick.Options[string]{}, "before", "returned")
+		m := take(t, q)
+		printed := try(t, func(tb testing.TB) {
+			spy := queuetest.Watch(tb, q)
+			require.NoError(t, take(t, q).Return(t.Context()))
+			require.NoError(t, m.Release(t.Context()))
+			require.True(t, spy.AssertOnce())
+			take(t, q)
+			require.False(t, spy.AssertOnce())
+			require.NoError(t, take(t, q).Delete(t.Context()))
+		})
+		require.Contains(t, printed, ": returned\n")
+		require.NotContains(t, printed, ": before\n")
+	})
+}
+
+// A message that was handed to a receiver whose context had ended has not been seen.
+func TestAssertOnceDoesNotCountWhatWasHandedBack(t *testing.T) {
+	handedBack := 0
+	for range 1000 {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(t, "jobs", dabchick.Options[string]{})
+			spy := queuetest.Watch(t, q)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() {
+				_, err := q.Receive(ctx)
+				done <- err
+			}()
+			synctest.Wait()
+			cancel()
+			_, err := q.Send(t.Context(), "job")
+			require.NoError(t, err)
+			if err := <-done; err != nil {
+				take(t, q)
+			}
+			require.True(t, spy.AssertOnce())
+			handedBack += len(spy.Events(dabchick.HandedBack))
+		})
+	}
+	require.NotZero(t, handedBack, "the race was never run into")
+}
+
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, "jobs", dabchick.Options[string]{}, "1", "2")
