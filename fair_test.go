@@ -211,6 +211,29 @@ func TestDrainedGroupIsRememberedForAWindow(t *testing.T) {
 	}
 }
 
+// Groups that have gone are forgotten also by calls that have to do with none.
+func TestGroupsThatHaveGoneTakeNoRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := mustNew(t, dabchick.Options[string]{})
+		for i := range 200 {
+			flood(t, q, fmt.Sprint("tenant", i), 1)
+		}
+		for _, m := range hold(t, q, 200) {
+			require.NoError(t, m.Delete(ctx))
+		}
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, 200, q.GroupRoom())
+		for range 50 {
+			send(t, q, "alone")
+			require.NoError(t, take(t, q).Delete(ctx))
+		}
+		require.Zero(t, q.GroupRoom())
+		require.NoError(t, q.Check())
+		sendTo(t, q, "a1")
+		require.Equal(t, "a1", take(t, q).Body)
+	})
+}
+
 // Deadlines that pass unnoticed count in the same way once there are groups.
 func TestFirstGroupComesToAQueueWithOverdueMessages(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {

@@ -214,6 +214,7 @@ func (c *core[T]) setInGroup(at int64, m *meta, s state) {
 		c.measure(at, m)
 	}
 	if m.group == 0 {
+		c.groups.forget(c.now) // else a queue that has no more groups would keep the former ones
 		return
 	}
 	g := c.groups.at(m.group)
