@@ -97,6 +97,9 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 			continue
 		}
 		s.ids[e.index] = r.ID
+		if e.moved != nil {
+			e.moved.taken = true
+		}
 		m := Message[T]{ID: r.ID, Body: e.body, State: Visible, queue: b.queue, more: e.more, group: e.group, firstAt: never}
 		m.sentAt = b.queue.clock()
 		m.comeAt = after(m.sentAt, batch[i].Delay)
@@ -271,7 +274,7 @@ func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool
 		to, err = o.destination(b.queue, m.more)
 	}
 	if err == nil {
-		_, err = to.send(ctx, &entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: true})
+		_, err = to.send(ctx, &entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: new(parcel[T])})
 	}
 	if err != nil {
 		// The attempt is spent, but the message need not wait for its timeout.

@@ -251,6 +251,16 @@ func TestBackendRedrive(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, s.Visible, "given back at once")
 		require.EqualValues(t, 2, s.Redriven)
+
+		n, err = to.Redrive(ctx, RedriveOptions[string]{To: dead})
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		s, err = dead.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 3, s.Visible, "back on the backend")
+		s, err = to.Stats(ctx)
+		require.NoError(t, err)
+		require.Zero(t, s.Visible)
 	})
 }
 

@@ -355,10 +355,9 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, 
 		return false, ErrNoOrigin
 	}
 	mv := q.newMove(now, slot, m, nil, "")
-	err := errAgain // stays if a hook panics
-	defer func() {
+	defer func() { // a hook may have panicked
 		now := q.relock()
-		if err == nil {
+		if mv.taken {
 			q.moved(now, &mv, Redriven)
 		} else if m := q.stranded(now, &mv); m != nil {
 			q.core.putBack(slot, m, mv.was)
@@ -366,13 +365,12 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, 
 		q.leave(q.timed(now))
 	}()
 	q.leave(now)
-	to, refused := o.destination(q, more)
-	if refused != nil {
-		err = refused
+	to, err := o.destination(q, more)
+	if err != nil {
 		return false, err
 	}
 	mv.to = to
-	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: true})
+	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: &mv.parcel})
 	return err == nil, err
 }
 

@@ -29,7 +29,7 @@ type dedupKey struct{ group, id string }
 
 // dedupKey returns the key of an entry, and whether it has one.
 func (q *Queue[T]) dedupKey(e *entry[T]) (dedupKey, bool) {
-	if e.more == nil || e.more.dedup == "" || e.moved {
+	if e.more == nil || e.more.dedup == "" || e.moved != nil {
 		return dedupKey{}, false
 	}
 	k := dedupKey{id: e.more.dedup}

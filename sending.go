@@ -14,7 +14,7 @@ type entry[T any] struct {
 	group string
 	size  int64
 	delay time.Duration
-	moved bool // by a redrive, from another queue
+	moved *parcel[T] // by a redrive, from another queue; else nil
 }
 
 // plain says whether an entry may go into the backlog.
@@ -86,6 +86,9 @@ func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error 
 	if e.more != nil {
 		q.accept(now, e, id)
 	}
+	if e.moved != nil {
+		e.moved.taken = true
+	}
 	return nil
 }
 
@@ -101,7 +104,7 @@ func (q *Queue[T]) checkEntry(e *entry[T]) error {
 	switch {
 	case o.FIFO && e.group == "":
 		return errNoGroup
-	case e.moved:
+	case e.moved != nil:
 	case o.FIFO && e.delay != 0 && !o.MessageDelays:
 		return &InvalidError{"Delay", e.delay, "0 on a FIFO queue, unless it has MessageDelays"}
 	case !o.FIFO && dedup:

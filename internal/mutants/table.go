@@ -146,7 +146,7 @@ var planted = []bug{
 		"k.group = e.group", "",
 		"TestDedupScope TestRandomProgram"},
 	{"a redrive can be a duplicate", "I6 I9", "dedup.go",
-		" || e.moved", "",
+		" || e.moved != nil", "",
 		"TestDedupAndMoves"},
 
 	// I7: receive counts and the first receive.
