@@ -514,6 +514,7 @@ func (m *model) setOptions(o dabchick.Options[int]) {
 			m.place(x, max(m.now(), x.sentAt+o.Delay))
 		}
 	}
+	m.accepted = slices.DeleteFunc(m.accepted, func(s modelSend) bool { return m.now() >= s.at+m.o.DedupWindow })
 	m.o = o
 	m.expire()
 }

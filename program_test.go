@@ -152,7 +152,7 @@ func newProgram(t *testing.T, kind int, draw func(int) int) *program {
 		o := dabchick.Options[int]{FailFast: true, Size: func(b int) int { return int(bodySize(b)) }}
 		switch p.kind {
 		case fifo:
-			o.FIFO, o.DedupWindow = true, p.pick(0, 5*time.Second)
+			o.FIFO = true
 			if draw(3) == 0 {
 				o.DedupKey = func(b int) string { return strconv.Itoa(b % 50) }
 			}
@@ -535,6 +535,7 @@ func (p *program) setOptions(i int) {
 	}
 	switch p.kind {
 	case fifo:
+		o.DedupWindow = p.pick(time.Second, 5*time.Second, time.Minute)
 		o.DedupScope = []dabchick.DedupScope{dabchick.DedupQueue, dabchick.DedupGroup}[p.draw(2)]
 		o.MessageDelays = p.draw(2) == 0
 	case fair:

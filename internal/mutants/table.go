@@ -135,7 +135,7 @@ var planted = []bug{
 		"TestDuplicateInsideTheWindowStoresNothing"},
 	{"a longer window brings back what was forgotten", "I6", "queue.go",
 		"\tq.accepted.rewindow(now, q.opts.DedupWindow)\n", "",
-		"TestForgottenIDIsNotRememberedInALongerWindow"},
+		"TestForgottenIDIsNotRememberedInALongerWindow TestRandomProgram"},
 	{"a delete forgets ids", "I6", "inorder.go",
 		"q.totals.Deleted++", "q.totals.Deleted++\n\tq.accepted.clear()",
 		"TestDuplicateInsideTheWindowStoresNothing TestRandomProgram"},
