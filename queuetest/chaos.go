@@ -50,7 +50,8 @@ var ErrLostAnswer = errors.New("queuetest: the answer was lost")
 //
 // It keeps the promises of the queue: nothing is lost, and messages of a group of a
 // FIFO queue stay in order; so a failure shows what the consumer does wrong. Faults
-// that wait do so in the consumer's goroutine; use it in a synctest bubble.
+// that wait do so in the consumer's goroutine, until its context ends; use it in a
+// synctest bubble.
 type Chaos[T any] struct {
 	*dabchick.Queue[T]
 	t      testing.TB
@@ -147,9 +148,19 @@ func (c *Chaos[T]) ReceiveBatch(ctx context.Context, o dabchick.ReceiveOptions) 
 		default:
 			wait = 0
 		}
-		time.Sleep(wait)
+		sleep(ctx, wait)
 	}
 	return ms, err
+}
+
+// sleep is time.Sleep until a context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // Delete is that of the queue, with faults.
@@ -161,7 +172,7 @@ func (c *Chaos[T]) Delete(ctx context.Context, receipts ...dabchick.Receipt) err
 			continue // of a duplicate
 		}
 		if c.happens("deleted too late", c.faults.LateDelete, &h.message) {
-			time.Sleep(time.Until(h.until) + 1)
+			sleep(ctx, time.Until(h.until)+1)
 		}
 		lost = c.happens("deleted without an answer", c.faults.LostDelete, &h.message) || lost
 	}

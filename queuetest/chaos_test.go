@@ -87,6 +87,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A fault that waits holds up no consumer that shall stop.
+func TestChaosHeedsTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := queuetest.NewChaos(t, newQueue(t, "jobs", dabchick.Options[string]{}, "1"), queuetest.Faults{ExpiredReceipt: 1, LateDelete: 1})
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		m, err := c.Receive(ctx)
+		require.NoError(t, err)
+		require.NoError(t, c.Delete(ctx, m.Receipt))
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
+
 // What is pending is delivered when the queue would deliver it.
 func TestChaosOfAQueueThatDoesNotDeliver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -150,8 +150,9 @@ func newPool[T any](q Queue[T], o Options, batches bool) (*Pool[T], error) {
 //
 // It returns nil after an end by ctx, dabchick.ErrClosed after the end of the
 // queue, and an *AbandonedError if it came to step 4. When it has returned, no
-// goroutine of the pool is left unless handlers were abandoned; then all are gone
-// when the last of these returns. A second call returns ErrRunning.
+// goroutine of the pool is left unless handlers were abandoned, or a call of the
+// queue is still under way; then all are gone when the last of these returns. A
+// second call returns ErrRunning.
 func (p *Pool[T]) Run(ctx context.Context) error {
 	receiving, ended := context.WithCancel(ctx)
 	defer ended()
@@ -250,6 +251,8 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 			ok, err = p.take(receiving, l, dabchick.Forever)
 		}
 		switch {
+		case ok && p.receiving.Err() != nil: // it came too late
+			p.unhand(l, nil)
 		case ok:
 			n = 0
 			p.do(l)

@@ -298,6 +298,24 @@ func TestStopInSteps(t *testing.T) {
 			require.Equal(t, worker.Stats{Abandoned: 1, HandlerTime: 12 * time.Second}, r.Stats())
 		})
 	})
+	t.Run("give back what comes too late", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) {
+			q := deaf{newQueue(t, dabchick.Options[string]{})}
+			r := run(t, q, func(context.Context, dabchick.Message[string]) error {
+				t.Error("handled after the end")
+				return nil
+			}, worker.Options{Workers: 1, Grace: 10 * time.Second, Patience: 2 * time.Second})
+			require.NoError(t, r.stop())
+			require.Equal(t, 12*time.Second, time.Since(r.began))
+			_, err := q.Send(t.Context(), "late")
+			require.NoError(t, err)
+			synctest.Wait()
+			require.Zero(t, r.Stats().Workers)
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.Equal(t, 1, m.Receives)
+		})
+	})
 	t.Run("idle", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			r := run(t, newQueue(t, dabchick.Options[string]{}), nilHandler, worker.Options{Workers: 10})
@@ -305,6 +323,13 @@ func TestStopInSteps(t *testing.T) {
 			require.Zero(t, time.Since(r.began))
 		})
 	})
+}
+
+// deaf does not hear that a receive shall end.
+type deaf struct{ *dabchick.Queue[string] }
+
+func (d deaf) Receive(ctx context.Context) (dabchick.Message[string], error) {
+	return d.Queue.Receive(context.WithoutCancel(ctx))
 }
 
 func nilHandler(context.Context, dabchick.Message[string]) error { return nil }
