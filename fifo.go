@@ -37,8 +37,8 @@ func (c *core[T]) follower(now int64, prev uint32) uint32 {
 }
 
 // redelay gives the messages that wait for the end of the queue's delay another
-// one, as SQS does on FIFO queues. O(n log n) in the messages sent within the
-// old delay.
+// one, as SQS does on FIFO queues. Those whose delay is over now are left to be
+// noticed. O(n log n) in the messages sent within the old delay.
 func (c *core[T]) redelay(now int64, d time.Duration) {
 	first := uint32(0)
 	for slot := c.arrivals.tail; slot != 0 && after(c.slab.at(slot).sentAt, c.delay) > now; {
@@ -50,10 +50,6 @@ func (c *core[T]) redelay(now int64, d time.Duration) {
 			continue
 		}
 		c.lift(slot, m)
-		if left := d - time.Duration(now-m.sentAt); left > 0 {
-			c.hide(now, slot, m, left, delayed, runOther)
-		} else {
-			c.show(now, slot, m)
-		}
+		c.hide(now, slot, m, max(d-time.Duration(now-m.sentAt), 0), delayed, runOther)
 	}
 }

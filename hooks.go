@@ -86,8 +86,7 @@ func (q *Queue[T]) note(now int64, kind EventKind, slot uint32, m *meta) *Event[
 	}
 	e := Event[T]{Kind: kind, Queue: q.name, Time: q.time(now)}
 	if m != nil {
-		q.fill(&e.Message, slot, m)
-		e.Message.Receipt = Receipt{}
+		q.show(now, &e.Message, slot, m)
 	}
 	q.events = append(q.events, e)
 	return &q.events[len(q.events)-1]

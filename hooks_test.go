@@ -223,6 +223,60 @@ func TestEventKinds(t *testing.T) {
 	require.Equal(t, "event 200", dabchick.EventKind(200).String())
 }
 
+// Where a message stands after an event is told as Peek tells it.
+func TestEventsTellWhereTheMessageStands(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var told []string
+		q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Second, OnEvent: func(e dabchick.Event[string]) {
+			told = append(told, fmt.Sprintf("%v: %v", e.Kind, e.Message.State))
+		}})
+		expect := func(want ...string) {
+			t.Helper()
+			require.Equal(t, want, told)
+			told = nil
+		}
+		_, err := q.SendWith(ctx, "a", dabchick.SendOptions{Delay: time.Second})
+		require.NoError(t, err)
+		expect("sent: delayed")
+		time.Sleep(time.Second)
+		m := take(t, q)
+		expect("appeared: visible", "received: in flight")
+		require.NoError(t, m.Extend(ctx, 2*time.Second))
+		require.NoError(t, m.Return(ctx))
+		expect("extended: in flight", "returned: visible")
+		m = take(t, q)
+		require.NoError(t, m.Release(ctx))
+		m = take(t, q)
+		time.Sleep(time.Second)
+		send(t, q, "b")
+		expect("received: in flight", "released: visible", "received: in flight", "reappeared: visible", "sent: visible")
+		require.NoError(t, m.Delete(ctx))
+		_, err = q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Visibility: dabchick.Immediately})
+		require.NoError(t, err)
+		expect("deleted: visible", "received: visible")
+	})
+}
+
+// A shorter delay of a FIFO queue ends those that are longer: that is told, too.
+func TestShorterDelayIsToldWhenItEndsAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		var r recorder
+		q := newFIFO(t, dabchick.Options[string]{Delay: time.Minute, OnEvent: r.hook})
+		sendTo(t, q, "a1", "a2", "b1")
+		time.Sleep(time.Second)
+		sendTo(t, q, "c1")
+		r.told()
+		o := q.Options()
+		o.Delay = time.Second
+		require.NoError(t, q.SetOptions(o))
+		require.Equal(t, []string{"appeared a1/0", "appeared a2/0", "appeared b1/0"}, r.told())
+		counts(t, q, 3, 0, 1)
+		time.Sleep(time.Second)
+		counts(t, q, 4, 0, 0)
+		require.Equal(t, []string{"appeared c1/0"}, r.told())
+	})
+}
+
 // panicOnArrival gives a queue a hook that no dead letter gets past.
 func panicOnArrival(t *testing.T, q *dabchick.Queue[string]) {
 	t.Helper()

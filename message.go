@@ -39,8 +39,8 @@ type Message[T any] struct {
 	// Event, which cannot be settled.
 	Receipt Receipt
 	// State is InFlight in a received message, also if it was received with a
-	// visibility timeout of zero. In a message from Peek it tells where the
-	// message stands.
+	// visibility timeout of zero. In a message from Peek or in an Event it tells
+	// where the message stands.
 	State State
 
 	queue                   *Queue[T]
@@ -412,6 +412,19 @@ func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
 		dst.group = q.core.groupName(m)
 	}
 	dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, m.firstAt, m.at
+}
+
+// show makes dst the message in slot as those see it who have not received it. It needs
+// the lock.
+func (q *Queue[T]) show(now int64, dst *Message[T], slot uint32, m *meta) {
+	q.fill(dst, slot, m)
+	dst.Receipt = Receipt{}
+	switch {
+	case m.state == visible || m.at <= now:
+		dst.State = Visible
+	case m.state == delayed:
+		dst.State = Delayed
+	}
 }
 
 // setID sets id to that of a message: the one that it brought along, or the

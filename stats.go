@@ -152,15 +152,7 @@ func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 			continue
 		}
 		messages = append(messages, Message[T]{})
-		p := &messages[len(messages)-1]
-		q.fill(p, slot, m)
-		p.Receipt = Receipt{}
-		switch {
-		case m.state == visible || m.at <= now:
-			p.State = Visible
-		case m.state == delayed:
-			p.State = Delayed
-		}
+		q.show(now, &messages[len(messages)-1], slot, m)
 	}
 	return messages, nil
 }
