@@ -214,7 +214,6 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 // there, then deleted here. A crash between the two leaves it in both.
 func (b *backend[T]) carry(ctx context.Context, m *Message[T], to *Queue[T], receives int, why string) error {
 	p := parcel[T]{body: m.Body, group: m.group, sentAt: m.SentAt(), firstAt: m.FirstReceivedAt()}
-	p.size = to.size(m.Body, m.more)
 	p.more = b.queue.buried(m.more, m.ID, p.sentAt, time.Now(), int64(receives), why)
 	if err := to.arrive(&p); err != nil {
 		return err

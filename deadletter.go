@@ -39,7 +39,6 @@ type parcel[T any] struct {
 	body    T
 	more    *details[T] // as the receiving queue will have it
 	group   string
-	size    int64
 	sentAt  time.Time
 	firstAt time.Time // zero if never
 	taken   bool      // the receiving queue has it
@@ -63,7 +62,7 @@ type move[T any] struct {
 func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why string) move[T] {
 	e := q.core.cell(slot)
 	mv := move[T]{to: to, slot: slot, seq: m.seq, why: why}
-	mv.body, mv.group, mv.size, mv.sentAt = e.body, q.core.groupName(m), m.size, q.time(m.sentAt)
+	mv.body, mv.group, mv.sentAt = e.body, q.core.groupName(m), q.time(m.sentAt)
 	if m.firstAt != never {
 		mv.firstAt = q.time(m.firstAt)
 	}
@@ -188,6 +187,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 	if q.backend != nil {
 		return q.backend.arrive(p)
 	}
+	size := q.size(p.body, p.more)
 	now := q.enter(q.clock())
 	if p.group != "" {
 		now = q.heed(now)
@@ -205,7 +205,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 	}
 	q.keepRoom()
 	p.more.arrivedAt = now
-	slot := q.core.transfer(now, p.body, p.more, p.group, p.size, q.instant(p.sentAt), q.instant(p.firstAt))
+	slot := q.core.transfer(now, p.body, p.more, p.group, size, q.instant(p.sentAt), q.instant(p.firstAt))
 	q.totals.Arrived++
 	p.taken = true
 	if q.listening() {

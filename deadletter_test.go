@@ -187,6 +187,16 @@ func TestDeadLetterNow(t *testing.T) {
 	})
 }
 
+// What a message counts is what the queue says in which it is.
+func TestDeadLetterHasTheSizeOfItsNewQueue(t *testing.T) {
+	dead := mustNew(t, dabchick.Options[string]{Size: func(s string) int { return 10 * len(s) }})
+	q := mustNew(t, dabchick.Options[string]{DeadLetter: dead, MaxReceives: 1})
+	send(t, q, "abc")
+	require.EqualValues(t, 3, stats(t, q).Bytes)
+	require.NoError(t, take(t, q).DeadLetter(t.Context(), ""))
+	require.EqualValues(t, 30, stats(t, dead).Bytes)
+}
+
 func TestDeadLetterRetentionCountsFromTheFirstSend(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		q, dead := withDead(t, 1)
