@@ -106,7 +106,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 		if batch[i].Delay > 0 {
 			m.State = Delayed
 		}
-		b.tell(&Event[T]{Kind: Sent, Message: m}, 1)
+		b.tell(&b.queue.totals.Sent, 1, &Event[T]{Kind: Sent, Message: m})
 	}
 	s.entries = nil
 }
@@ -129,6 +129,7 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 		}
 		if err := b.awaitResume(ctx, r.Wait); err != nil {
 			if err == errWait {
+				b.tell(&b.queue.totals.EmptyReceives, 1, nil)
 				return nil, nil
 			}
 			return nil, b.err(ctx, "receive", err)
@@ -142,7 +143,7 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 			return ms, b.err(ctx, "receive", err)
 		}
 		if wait != Forever && time.Since(start) >= wait && len(got) == 0 {
-			b.tell(&Event[T]{}, 1)
+			b.tell(&b.queue.totals.EmptyReceives, 1, nil)
 			return nil, nil
 		}
 		if err := ctx.Err(); err != nil { // the driver had nothing to say of it
@@ -171,7 +172,7 @@ func (b *backend[T]) deliveries(ctx context.Context, got []driver.Message) ([]Me
 			}
 		}
 		ms = append(ms, m)
-		b.tell(&Event[T]{Kind: Received, Message: m}, 1)
+		b.tell(&b.queue.totals.Received, 1, &Event[T]{Kind: Received, Message: m})
 	}
 	if len(ms) > 0 {
 		undecoded = nil
@@ -221,7 +222,7 @@ func (b *backend[T]) carry(ctx context.Context, m *Message[T], to *Queue[T], rec
 	if err := b.delete(ctx, m.Receipt); err != nil {
 		return err
 	}
-	b.tell(&Event[T]{Kind: DeadLettered, Message: *m, To: to.name, Reason: why}, 1)
+	b.tell(&b.queue.totals.DeadLettered, 1, &Event[T]{Kind: DeadLettered, Message: *m, To: to.name, Reason: why})
 	return nil
 }
 
@@ -251,7 +252,7 @@ func (b *backend[T]) arrive(p *parcel[T]) error {
 	}
 	p.taken = true
 	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more, group: p.group}
-	b.tell(&Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason}, 1)
+	b.tell(&b.queue.totals.Arrived, 1, &Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason})
 	return nil
 }
 
@@ -283,7 +284,7 @@ func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool
 	if err := b.delete(context.WithoutCancel(ctx), m.Receipt); err != nil {
 		return false, err
 	}
-	b.tell(&Event[T]{Kind: Redriven, Message: m, To: to.name}, 1)
+	b.tell(&b.queue.totals.Redriven, 1, &Event[T]{Kind: Redriven, Message: m, To: to.name})
 	return true, nil
 }
 
@@ -323,17 +324,17 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 	if err != nil {
 		return b.err(ctx, op.String(), err)
 	}
-	kind := Deleted
+	kind, total := Released, (*uint64)(nil)
 	switch {
-	case op != opDelete && d > 0:
+	case op == opDelete:
+		kind, total = Deleted, &b.queue.totals.Deleted
+	case d > 0:
 		kind = Extended
-	case op != opDelete:
-		kind = Released
 	}
 	for i, err := range errs {
 		failed = failed.add(index[i], err)
 		if err == nil {
-			b.tell(&Event[T]{Kind: kind}, 1)
+			b.tell(total, 1, &Event[T]{Kind: kind})
 		}
 	}
 	return b.queue.failBatch(op.String(), failed)
@@ -362,7 +363,7 @@ func (b *backend[T]) purge(ctx context.Context) (int, error) {
 		return 0, b.err(ctx, "purge", err)
 	}
 	n := s.Visible + s.InFlight + s.Delayed
-	b.tell(&Event[T]{Kind: Purged, Count: n}, n)
+	b.tell(&b.queue.totals.Purged, n, &Event[T]{Kind: Purged, Count: n})
 	return n, nil
 }
 
@@ -426,13 +427,14 @@ func (b *backend[T]) close() error {
 	return b.driver.Close()
 }
 
-// tell counts and tells what happened to n messages. The zero kind is an empty
-// receive, which is only counted.
-func (b *backend[T]) tell(e *Event[T], n int) {
+// tell adds n to one of the queue's totals, and tells an event. Either may be nil.
+func (b *backend[T]) tell(total *uint64, n int, e *Event[T]) {
 	q := b.queue
 	now := q.enter(q.clock())
-	q.totals.add(e.Kind, n)
-	if q.listening() && e.Kind != 0 {
+	if total != nil {
+		*total += uint64(n)
+	}
+	if q.listening() && e != nil {
 		e.Queue, e.Time = q.name, q.time(now)
 		e.Message.Receipt = Receipt{}
 		q.events = append(q.events, *e)

@@ -53,28 +53,6 @@ type Totals struct {
 	Duplicates    uint64 // sends that repeated another, and stored nothing
 }
 
-// add counts n events of a kind. The zero kind is an empty receive.
-func (t *Totals) add(kind EventKind, n int) {
-	switch kind {
-	case 0:
-		t.EmptyReceives += uint64(n)
-	case Sent:
-		t.Sent += uint64(n)
-	case Arrived:
-		t.Arrived += uint64(n)
-	case Received:
-		t.Received += uint64(n)
-	case Deleted:
-		t.Deleted += uint64(n)
-	case Purged:
-		t.Purged += uint64(n)
-	case DeadLettered:
-		t.DeadLettered += uint64(n)
-	case Redriven:
-		t.Redriven += uint64(n)
-	}
-}
-
 // noticed is how many messages are moved under the lock before others get a turn. In
 // tests it is less, see TestMain.
 var noticed = 1024
