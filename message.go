@@ -316,7 +316,7 @@ func (i *issuer) parse(s string) (Receipt, bool) {
 	if len(s) != base64.RawURLEncoding.EncodedLen(len(b)) {
 		return Receipt{}, false
 	}
-	if _, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s)); err != nil {
+	if n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s)); err != nil || n < len(b) { // line breaks are skipped
 		return Receipt{}, false
 	}
 	var body [receiptBody + sha256.Size]byte
