@@ -43,7 +43,7 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 		if q.orderOnly && q.takeInOrder(now, &m) {
 			return m, nil
 		}
-		switch _, err := q.takeNext(now, &m, 0); err {
+		switch err := q.takeNext(now, &m); err {
 		case nil:
 			q.leave(now)
 			return m, nil
@@ -84,7 +84,7 @@ func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 		if q.orderOnly && q.takeInOrder(now, &m) {
 			return m, true
 		}
-		_, err := q.takeNext(now, &m, 0)
+		err := q.takeNext(now, &m)
 		if err == errWait {
 			q.totals.EmptyReceives++
 		}

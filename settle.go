@@ -129,10 +129,7 @@ func (q *Queue[T]) deleteOne(ctx context.Context, r *Receipt) error {
 	}
 	err := q.settleLocked(now, opDelete, r, 0)
 	q.leave(now)
-	if err != nil {
-		err = q.fail("delete", err)
-	}
-	return err
+	return q.fail("delete", err)
 }
 
 func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d time.Duration) error {
@@ -145,10 +142,7 @@ func (q *Queue[T]) settleOne(ctx context.Context, op settling, r *Receipt, d tim
 	now := q.enter(q.clock())
 	err := q.settleLocked(now, op, r, d)
 	q.leave(now)
-	if err != nil {
-		err = q.fail(op.String(), err)
-	}
-	return err
+	return q.fail(op.String(), err)
 }
 
 // enterTo locks the queue. But for FIFO queues a delete does not depend on time, so it

@@ -395,11 +395,13 @@ func (q *Queue[T]) mayTake(now int64) error {
 	return nil
 }
 
-func (q *Queue[T]) takeNext(now int64, m *Message[T], d time.Duration) (seen, error) {
-	if err := q.mayTake(now); err != nil {
-		return seen{}, err
+// takeNext delivers the next message into m, if a receiver that comes now may have it.
+func (q *Queue[T]) takeNext(now int64, m *Message[T]) error {
+	err := q.mayTake(now)
+	if err == nil {
+		_, err = q.take(now, m, 0, math.MaxUint64, 0)
 	}
-	return q.take(now, m, d, math.MaxUint64, 0)
+	return err
 }
 
 // awaitMessages waits in line for what w asks for, or until ctx ends or wait is
