@@ -119,11 +119,7 @@ func (q *Queue[T]) deleteInOrder(now int64, r *Receipt) bool {
 		n.home = inReady
 		c.ready.append(&c.slab, next, n)
 	}
-	c.bytes -= m.size
-	*c.cell(slot) = cell[T]{}
-	if c.slab.release(slot) {
-		c.cells[slot>>chunkBits] = nil
-	}
+	c.vacate(slot, m)
 	q.totals.Deleted++
 	q.mu.Unlock()
 	return true

@@ -67,11 +67,7 @@ func (q *Queue[T]) quickDelete(r *Receipt) bool {
 	c.taken.remove(&c.slab, m)
 	c.counts[inFlight]--
 	c.counts[free]++
-	c.bytes -= m.size
-	*c.cell(r.slot) = cell[T]{}
-	if c.slab.release(r.slot) {
-		c.cells[r.slot>>chunkBits] = nil
-	}
+	c.vacate(r.slot, m)
 	q.totals.Deleted++
 	return true
 }

@@ -250,6 +250,11 @@ func (c *core[T]) drop(slot uint32, m *meta) {
 	if m.group != 0 {
 		c.leaveGroup(slot, m)
 	}
+	c.vacate(slot, m)
+}
+
+// vacate frees the slot of a message that is in no list any more.
+func (c *core[T]) vacate(slot uint32, m *meta) {
 	c.bytes -= m.size
 	*c.cell(slot) = cell[T]{}
 	if c.slab.release(slot) {

@@ -344,7 +344,7 @@ var planted = []bug{
 		"q.calm = q.opts.OnEvent == nil &&", "q.calm = true &&",
 		"TestHookThatComesLaterIsToldOfWhatWasThere"},
 	{"bodies of messages deleted on the short way are kept", "I12", "quick.go",
-		"*c.cell(r.slot) = cell[T]{}", "",
+		"c.vacate(r.slot, m)", "c.slab.release(r.slot)",
 		"TestI12BodyOfADeletedMessageIsFreed"},
 
 	{"bodies that a hook was told of are kept", "I12", "hooks.go",
