@@ -227,7 +227,7 @@ func (l *list) insertAfter(s *slab, after, slot uint32, m *meta) {
 	m.links[l.kind] = link{after, next}
 }
 
-// insert puts slot where it belongs by (at, place). Its time depends on how many
+// insert puts slot where it belongs by (at, order, place). Its time depends on how many
 // stand before it; the core uses it for what stood at the head lately.
 func (l *list) insert(s *slab, slot uint32, m *meta) {
 	prev := uint32(0)

@@ -26,8 +26,8 @@ import (
 //     group, ordered as ready, and heads has the first of each such list whose
 //     group is not full: while it may not have more messages in flight.
 //   - hidden holds what is in flight or delayed, overdue or not, and what
-//     became visible while something overdue stood there, by (at, place). What
-//     is overdue in it comes after all of ready.
+//     became visible while something overdue stood there, by (at, order, place).
+//     What is overdue in it comes after all of ready.
 //   - So the next message to deliver is the first of ready, or else the first
 //     of hidden if its instant has come, unless the first of the backlog comes
 //     before it. Nothing has to be done at the instant when a timeout ends.

@@ -1,7 +1,6 @@
 package dabchick
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -280,128 +279,6 @@ func (a *alarm) set(at, now int64) {
 		a.at = at
 		a.timer.Reset(time.Duration(at - now))
 	}
-}
-
-// take delivers the next message into m, and returns where it was. Messages
-// that were placed after the number last do not count. On a FIFO queue it goes
-// on with the group of prev, the message delivered before it in the same
-// receive. It needs the lock.
-func (q *Queue[T]) take(now int64, m *Message[T], d time.Duration, last uint64, prev uint32) (seen, error) {
-	c := &q.core
-	if err := q.checkInFlight(now); err != nil {
-		return seen{}, err
-	}
-	for {
-		if len(q.moves) == noticed {
-			return seen{}, errAgain
-		}
-		slot := uint32(0)
-		if prev != 0 && c.fifo {
-			slot = c.follower(now, prev)
-		}
-		if slot == 0 {
-			slot = c.next(now, last)
-		}
-		if slot == 0 {
-			if len(q.moves) > 0 {
-				return seen{}, errAgain // one of them may come back
-			}
-			return seen{}, errWait
-		}
-		e := c.slab.at(slot)
-		if !c.spent(e) {
-			was := c.deliver(now, slot, e, d)
-			q.fill(m, slot, e)
-			q.totals.Received++
-			if q.listening() {
-				q.note(now, Received, slot, e)
-			}
-			return was, nil
-		}
-		q.moveOut(now, slot, e)
-	}
-}
-
-// checkInFlight returns what keeps a receive from messages while MaxInFlight is reached.
-func (q *Queue[T]) checkInFlight(now int64) error {
-	switch most := q.opts.MaxInFlight; {
-	case most == 0 || q.below(now, most):
-		return nil
-	case q.opts.FailFast:
-		return ErrInFlightLimit
-	}
-	return errWait
-}
-
-// below says whether fewer than n messages are in flight.
-func (q *Queue[T]) below(now int64, n int) bool {
-	c := &q.core
-	for c.counts[inFlight] >= n {
-		if !q.surface(now) {
-			return false
-		}
-	}
-	return true
-}
-
-// takeFrom appends up to most messages to got, and where they were to was if that is
-// not nil. It returns an error only if there was none. It needs the lock.
-func (q *Queue[T]) takeFrom(now int64, got []Message[T], was *[]seen, most int, d time.Duration) ([]Message[T], error) {
-	c := &q.core
-	if likely := min(most, c.counts[visible]+c.backlog.len()); cap(got) < likely {
-		got = make([]Message[T], 0, likely)
-	}
-	last, prev := c.drawn, uint32(0)
-	for len(got) < most {
-		if len(got) < cap(got) {
-			got = got[:len(got)+1]
-		} else {
-			got = append(got, Message[T]{})
-		}
-		m := &got[len(got)-1]
-		if was == nil && q.quick(now, m, d) {
-			continue
-		}
-		s, err := q.take(now, m, d, last, prev)
-		if err != nil {
-			got = got[:len(got)-1]
-			if len(got) > 0 {
-				break
-			}
-			return got, err
-		}
-		if was != nil {
-			*was = append(*was, s)
-		}
-		prev = m.Receipt.slot
-	}
-	return got, nil
-}
-
-// mayTake says whether a receiver that comes now may take messages, after those
-// who came before it had what there is.
-func (q *Queue[T]) mayTake(now int64) error {
-	switch {
-	case q.closed:
-		return ErrClosed
-	case q.paused:
-		return errWait
-	case q.receivers.n > 0:
-		q.serve(now)
-		if q.receivers.n > 0 {
-			return cmp.Or(q.checkInFlight(now), errWait)
-		}
-	}
-	return nil
-}
-
-// takeNext delivers the next message into m, if a receiver that comes now may have it.
-func (q *Queue[T]) takeNext(now int64, m *Message[T]) error {
-	err := q.mayTake(now)
-	if err == nil {
-		_, err = q.take(now, m, 0, math.MaxUint64, 0)
-	}
-	return err
 }
 
 // awaitMessages waits in line for what w asks for, or until ctx ends or wait is

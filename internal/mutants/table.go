@@ -16,7 +16,7 @@ var planted = []bug{
 	{"a page of a used shelf is taken for the first of the next", "I1", "backlog.go",
 		"b.front = s.next", "b.front = b.begun",
 		"TestBacklogsOfThousands"},
-	{"what comes behind many dead letters is dropped", "I1", "waiting.go",
+	{"what comes behind many dead letters is dropped", "I1", "receiving.go",
 		"\t\tif len(q.moves) == noticed {\n\t\t\treturn seen{}, errAgain\n\t\t}\n\t\tslot := uint32(0)", "\t\tslot := uint32(0)\n\t\tif len(q.moves) == noticed {\n\t\t\tc.next(now, last)\n\t\t\treturn seen{}, errAgain\n\t\t}",
 		"TestReceiveGoesOnAfterManyDeadLetters"},
 	{"a cancelled sender stays in line", "I1", "sending.go",
@@ -80,7 +80,7 @@ var planted = []bug{
 	{"purge lets numbers begin anew", "I4", "backlog.go",
 		"defer b.added.unlock(added)\n\tn := int(added - b.taken)\n\tb.taken = added", "defer b.added.unlock(0)\n\tn := int(added - b.taken)\n\tb.taken = 0",
 		"TestI4ReceiptsFromBeforeAPurge"},
-	{"forged receipts are taken", "I4", "message.go",
+	{"forged receipts are taken", "I4", "receipt.go",
 		"if !hmac.Equal(", "if len(b) == 0 && !hmac.Equal(",
 		"TestReceiptHandles"},
 
@@ -116,7 +116,7 @@ var planted = []bug{
 	{"a message that is being moved does not hold back its group", "I5", "fifo.go",
 		"line.head != slot", "line.head != slot && c.slab.at(c.groups.at(m.group).line.head).state != moving",
 		"TestI5WhatIsBeingMovedHoldsBackItsGroup"},
-	{"a receive does not go on with the same group", "I5", "waiting.go",
+	{"a receive does not go on with the same group", "I5", "receiving.go",
 		"c.follower(now, prev)", "min(0, c.follower(now, prev))",
 		"TestReceiveFillsFromOneGroupFirst TestRandomProgram"},
 	{"what is handed back goes to the end", "I5", "visibility.go",
@@ -176,10 +176,10 @@ var planted = []bug{
 	{"what is being moved is not counted", "I8", "stats.go",
 		"s.InFlight = c.counts[inFlight] + c.counts[moving]", "s.InFlight = c.counts[inFlight]",
 		"TestMoveOvertakenByPurge"},
-	{"one message above MaxInFlight", "I8", "waiting.go",
+	{"one message above MaxInFlight", "I8", "receiving.go",
 		"for c.counts[inFlight] >= n {", "for c.counts[inFlight] > n {",
 		"TestMaxInFlight TestRandomProgram"},
-	{"waiting receives hide MaxInFlight from others", "I8", "waiting.go",
+	{"waiting receives hide MaxInFlight from others", "I8", "receiving.go",
 		"cmp.Or(q.checkInFlight(now), errWait)", "cmp.Or(errWait, q.checkInFlight(now))",
 		"TestFailFast"},
 	{"purge keeps what is in flight", "I8", "queue.go",
@@ -409,7 +409,7 @@ var planted = []bug{
 		"TestI16TimeDoesNotRunBackwards"},
 
 	// I17: the same program, the same answers.
-	{"a receive takes less than it could, by chance", "I17", "waiting.go",
+	{"a receive takes less than it could, by chance", "I17", "receiving.go",
 		"last, prev := c.drawn, uint32(0)", "for most = range map[int]bool{most: true, max(1, most-1): true} {\n\t\tbreak\n\t}\n\tlast, prev := c.drawn, uint32(0)",
 		"TestI17SameProgramSameAnswers TestRandomProgram"},
 
