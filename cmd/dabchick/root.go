@@ -28,6 +28,10 @@ Exit codes:
 // run carries out a command line, and returns the code with which to exit.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // a command without looks at no arguments
+	}
 	root.SetArgs(goFlags(root, args))
 	ran := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { ran = true }

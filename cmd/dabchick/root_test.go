@@ -21,6 +21,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, x := range []struct{ line, says string }{
 		{"sned", `unknown command "sned"`},
 		{"help sned", `there is no command "sned"`},
+		{"completion nosuch", `unknown command "nosuch"`},
 		{"queues -jsn", "unknown flag: --jsn"},
 		{"queues extra", `unexpected argument "extra"`},
 		{"queues -endpoint localhost:9324", `-endpoint is "localhost:9324", allowed: a URL`},

@@ -97,7 +97,7 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	case c.timeout < 100*time.Millisecond || c.timeout > time.Hour:
 		return invalid("timeout", c.timeout, "100ms to 1h")
 	case c.pace < 0 || c.pace >= c.timeout/2:
-		return invalid("pace", c.pace, "0 to less than half of -timeout")
+		return invalid("pace", c.pace, fmt.Sprintf("0 to less than %v, half of -timeout", c.timeout/2))
 	case c.limit < 0:
 		return invalid("limit", c.limit, "0 or more")
 	case c.watch && c.in == "":
