@@ -34,6 +34,8 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 		if m = c.slab.at(slot); m.home == inRest || c.spent(m) {
 			return false
 		}
+		touch(m)
+		dst.more = c.cell(slot).more // so that it is fetched while the lists are mended
 		c.hidden.runs[m.home].remove(&c.slab, m)
 		c.counts[m.state]--
 		m.flags &^= stay
