@@ -349,11 +349,6 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, 
 	}
 	m := q.core.slab.at(slot)
 	more := q.core.cell(slot).more
-	if o.To == nil && (more == nil || more.from == nil) {
-		q.core.leaveBe(slot, m)
-		q.leave(now)
-		return false, ErrNoOrigin
-	}
 	mv := q.newMove(now, slot, m, nil, "")
 	defer func() { // a hook may have panicked
 		now := q.relock()
