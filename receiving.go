@@ -53,7 +53,7 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 			q.leave(now)
 		case errWait:
 			w := q.newWaiter()
-			err := q.awaitMessages(ctx, now, w, Forever)
+			err := q.await(ctx, now, &q.receivers, w, Forever)
 			if err == nil {
 				m = w.got[0]
 			}
@@ -164,7 +164,7 @@ func (q *Queue[T]) receive(ctx context.Context, got []Message[T], o ReceiveOptio
 			if wait := q.wait(o); wait > 0 {
 				w := q.newWaiter()
 				w.most, w.visibility, w.attempt, w.got, w.was = o.Max, o.Visibility, o.AttemptID, got, nil
-				err = q.awaitMessages(ctx, now, w, wait)
+				err = q.await(ctx, now, &q.receivers, w, wait)
 				ms = w.got
 				q.doneWaiting(w)
 				return ms, q.fail("receive", err)

@@ -146,30 +146,8 @@ func (q *Queue[T]) store(ctx context.Context, s *sending[T]) {
 func (q *Queue[T]) awaitRoom(ctx context.Context, now int64, s *sending[T]) {
 	w := q.newWaiter()
 	w.sending = s
-	q.shutBacklog()
-	q.senders.join(w)
-	returned := false
-	defer func() {
-		if !returned { // a hook has panicked
-			q.abandon(&q.senders, w)
-		}
-	}()
-	q.leave(now)
-	select {
-	case <-w.woken:
-	case <-ctx.Done():
-		now := q.enter(q.clock())
-		if w.waiting {
-			q.senders.quit(w)
-			w.err = ctx.Err()
-		} else {
-			<-w.woken
-		}
-		q.leave(now)
-	}
-	returned = true
-	if w.err != nil {
-		s.fail(w.err)
+	if err := q.await(ctx, now, &q.senders, w, Forever); err != nil {
+		s.fail(err)
 	}
 	q.doneWaiting(w)
 }

@@ -281,15 +281,16 @@ func (a *alarm) set(at, now int64) {
 	}
 }
 
-// awaitMessages waits in line for what w asks for, or until ctx ends or wait is
-// over. It needs the lock, and unlocks.
-func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], wait time.Duration) error {
+// await waits in a line until what w asks for is done, or ctx ends, or wait is over, as
+// that of a receive may be. It returns the error of ctx, or that of who has woken it. It
+// needs the lock, and unlocks.
+func (q *Queue[T]) await(ctx context.Context, now int64, l *line[T], w *waiter[T], wait time.Duration) error {
 	q.shutBacklog() // what senders have put there till now is served by leave
-	q.receivers.join(w)
+	l.join(w)
 	returned := false
 	defer func() {
 		if !returned { // a hook has panicked
-			q.abandon(&q.receivers, w)
+			q.abandon(l, w)
 		}
 	}()
 	q.leave(now)
@@ -307,7 +308,7 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 		now := q.enter(q.clock())
 		q.serve(now)
 		if w.waiting {
-			q.receivers.quit(w)
+			l.quit(w)
 			q.totals.EmptyReceives++
 		} else {
 			<-w.woken
@@ -316,16 +317,19 @@ func (q *Queue[T]) awaitMessages(ctx context.Context, now int64, w *waiter[T], w
 	case <-ctx.Done():
 		now := q.enter(q.clock())
 		if w.waiting {
-			q.receivers.quit(w)
+			l.quit(w)
+			w.err = ctx.Err()
 		} else {
-			// Somebody has just handed over, or closed the queue. The context
-			// ended first as far as the caller can see, so what was handed
-			// over goes back unseen, and to whoever is next in line.
 			<-w.woken
-			q.handBack(now, w)
+			if w.sending == nil { // what a send has stored stays
+				// Somebody has just handed over, or closed the queue. The context
+				// ended first as far as the caller can see, so what was handed
+				// over goes back unseen, and to whoever is next in line.
+				q.handBack(now, w)
+				w.err = ctx.Err()
+			}
 		}
 		q.leave(now)
-		w.err = ctx.Err()
 	}
 	returned = true
 	return w.err
