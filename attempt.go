@@ -51,20 +51,12 @@ func (q *Queue[T]) repeat(now int64, o *ReceiveOptions) ([]Message[T], error) {
 			return nil, nil
 		}
 	}
-	d, run := o.Visibility, runOther
-	if d == 0 {
-		d, run = c.visibility, runTimeout
-	}
 	ms := make([]Message[T], len(attempts))
 	for i, a := range attempts {
 		slot := a.receipt.slot
 		m := c.slab.at(slot)
 		c.lift(slot, m)
-		if d > 0 {
-			c.hide(now, slot, m, d, inFlight, run)
-		} else {
-			c.show(now, slot, m)
-		}
+		c.hold(now, slot, m, o.Visibility)
 		attempts[i].place = m.place
 		q.fill(&ms[i], slot, m)
 		if q.listening() {

@@ -388,6 +388,13 @@ func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen
 	if was.first {
 		m.firstAt = now
 	}
+	c.hold(now, slot, m, d)
+	return was
+}
+
+// hold hides a lifted message for who has received it, for d or for the queue's own timeout
+// if d is 0. One that is below 0 leaves it visible.
+func (c *core[T]) hold(now int64, slot uint32, m *meta, d time.Duration) {
 	run := runOther
 	if d == 0 {
 		d, run = c.visibility, runTimeout
@@ -397,7 +404,6 @@ func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen
 	} else {
 		c.hide(now, slot, m, d, inFlight, run)
 	}
-	return was
 }
 
 // undeliver puts a message back as if the delivery had not been.
