@@ -237,24 +237,19 @@ type RedriveOptions[T any] struct {
 	Progress func(moved, total int)
 }
 
-// checkKind says whether messages may go to another queue: a FIFO queue takes
+// checkDestination says whether messages may go to another queue: a FIFO queue takes
 // those of FIFO queues, a standard queue those of standard ones. What a backend
 // is, it knows itself.
-func (q *Queue[T]) checkKind(field string, to *Queue[T]) error {
-	if to == nil || to.backend != nil || q.backend != nil || to.core.fifo == q.core.fifo {
+func (q *Queue[T]) checkDestination(field string, to *Queue[T]) error {
+	switch {
+	case to == q:
+		return &InvalidError{field, q.name, "another queue than this"}
+	case to == nil || to.backend != nil || q.backend != nil || to.core.fifo == q.core.fifo:
 		return nil
-	}
-	if q.core.fifo {
+	case q.core.fifo:
 		return &InvalidError{field, to.name, "a FIFO queue, as this one is"}
 	}
 	return &InvalidError{field, to.name, "a standard queue, as this one is"}
-}
-
-func (q *Queue[T]) checkDestination(field string, to *Queue[T]) error {
-	if to == q {
-		return &InvalidError{field, q.name, "another queue than this"}
-	}
-	return q.checkKind(field, to)
 }
 
 // destination returns the queue that a message of q goes to.

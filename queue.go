@@ -79,18 +79,21 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 		return nil, &opError{"new", name, err}
 	}
 	q := &Queue[T]{name: name, epoch: time.Now(), fifo: o.FIFO}
+	if o.Driver != nil {
+		q.backend = newBackend(q, &o)
+	}
 	q.backlog = new(backlog[T])
 	q.core.backlog = q.backlog
 	q.core.fifo = o.FIFO
 	q.core.groups = newGroups(!o.FIFO)
-	if err := q.checkKind("DeadLetter", o.DeadLetter); err != nil && o.Driver == nil {
+	if err := q.checkDestination("DeadLetter", o.DeadLetter); err != nil {
 		return nil, &opError{"new", name, err}
 	}
 	var secret [40]byte
 	rand.Read(secret[:]) // does not fail
 	// Version 8 of RFC 9562: random to the first half, a number in the second.
 	q.idBase = binary.BigEndian.Uint64(secret[:])&^0xf000 | 0x8000
-	q.issuer = newIssuer(secret[8:], o.Driver != nil)
+	q.issuer = newIssuer(secret[8:], q.backend != nil)
 	q.sizer, q.dedupID = o.Size, o.DedupKey
 	q.opts = o
 	if o.FIFO {
@@ -99,9 +102,6 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	q.core.clear()
 	q.shut = true
 	q.apply()
-	if o.Driver != nil {
-		q.backend = newBackend(q, &o)
-	}
 	q.alarm = alarm{ring: q.ring, at: never}
 	q.openBacklog()
 	return q, nil
@@ -153,11 +153,8 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 		return q.fail("set options", &InvalidError{"FIFO", options.FIFO, "what the queue was made with"})
 	}
 	o, err := options.settled()
-	if err == nil && o.DeadLetter == q {
-		err = &InvalidError{"DeadLetter", q.name, "another queue than this"}
-	}
 	if err == nil {
-		err = q.checkKind("DeadLetter", o.DeadLetter)
+		err = q.checkDestination("DeadLetter", o.DeadLetter)
 	}
 	if err == nil && (o.Driver != nil) != (q.backend != nil) {
 		err = &InvalidError{"Driver", o.Driver, "the one that the queue was made with"}
