@@ -31,6 +31,13 @@ func (q *Queue[T]) Check() error {
 	return nil
 }
 
+// leaveBe gives the message that next returned a place, if it has none.
+func (c *core[T]) leaveBe(slot uint32, m *meta) {
+	if m.home == nowhere {
+		c.putBack(slot, m, seen{at: m.at, order: m.order, place: m.place})
+	}
+}
+
 // BacklogOpen says whether senders do without the queue's lock.
 func (q *Queue[T]) BacklogOpen() bool { return q.backlog.most.Load() > 0 }
 

@@ -41,13 +41,6 @@ func (c *core[T]) bringTo(after uint32, first *mail[T]) uint32 {
 	return slot
 }
 
-// leaveBe gives the message that next returned a place, if it is not taken.
-func (c *core[T]) leaveBe(slot uint32, m *meta) {
-	if m.home == nowhere {
-		c.putBack(slot, m, seen{at: m.at, order: m.order, place: m.place})
-	}
-}
-
 // bringAmong takes messages of the backlog into ready, until they or others make up
 // the first n there. What is overdue must have been noticed, or n of it. O(n).
 func (c *core[T]) bringAmong(n int) {

@@ -319,7 +319,7 @@ func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state
 }
 
 // next returns the slot of the message to deliver now, or 0. It may have no place
-// yet; leaveBe gives it one. Messages that were placed after the number last do not
+// yet: who asks takes it. Messages that were placed after the number last do not
 // count.
 func (c *core[T]) next(now int64, last uint64) uint32 {
 	slot := c.ready.head
