@@ -17,10 +17,12 @@ import (
 // is in that processor's cache.
 type lock struct{ sync.Mutex }
 
+// How often who finds a lock held looks again before it sleeps, and for how long it pauses
+// before each look.
 const (
-	looks = 5
-	lull  = 1000 // rounds of a loop that does nothing: a fraction of a microsecond
-	grow  = 3    // so the last pause is some 20 µs
+	spinLooks   = 5
+	firstPause  = 1000 // rounds of a loop that does nothing: a fraction of a microsecond
+	pauseGrowth = 3    // so the last pause is some 20 µs
 )
 
 // Lock is not inlined. The calls of which a message needs one each write it out.
@@ -31,13 +33,13 @@ func (l *lock) Lock() {
 }
 
 func (l *lock) wait() {
-	pause := lull
-	for range looks {
+	pause := firstPause
+	for range spinLooks {
 		spin(pause)
 		if l.TryLock() {
 			return
 		}
-		pause *= grow
+		pause *= pauseGrowth
 	}
 	l.Mutex.Lock()
 }
@@ -72,13 +74,13 @@ func (t *tally) tryLock() (n uint64, ok bool) {
 }
 
 func (t *tally) wait() uint64 {
-	pause := lull
-	for range looks {
+	pause := firstPause
+	for range spinLooks {
 		spin(pause)
 		if n, ok := t.tryLock(); ok {
 			return n
 		}
-		pause *= grow
+		pause *= pauseGrowth
 	}
 	t.line.Lock()
 	defer t.line.Unlock()

@@ -38,7 +38,7 @@ func TestTallyExcludes(t *testing.T) {
 	}
 	count := tally.lock()
 	for range 100 {
-		spin(10 * lull) // the first of those who wait looks in vain
+		spin(10 * firstPause) // the first of those who wait looks in vain
 		require.Equal(t, count, tally.count(), "readers do not wait")
 	}
 	tally.unlock(count)
@@ -63,7 +63,7 @@ func TestLockExcludes(t *testing.T) {
 	}
 	l.Lock()
 	for range 100 {
-		spin(10 * lull) // others look in vain, and sleep
+		spin(10 * firstPause) // others look in vain, and sleep
 	}
 	l.Unlock()
 	all.Wait()
