@@ -26,6 +26,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/examples/internal/flags"
 )
 
 // config is what the flags say.
@@ -71,7 +72,6 @@ func main() {
 func parseFlags(args []string, w io.Writer) (config, error) {
 	var c config
 	f := flag.NewFlagSet("meme", flag.ContinueOnError)
-	f.SetOutput(w)
 	f.StringVar(&c.in, "in", "", "`folder` with JPEG, PNG or GIF files, which is the bucket; by default, copies of the pictures that come with Go")
 	f.BoolVar(&c.watch, "watch", false, "with -in: wait for more pictures until Ctrl-C, rather than end when all are done")
 	f.StringVar(&c.out, "out", filepath.Join("out", "meme"), "`folder` for results; each run makes one of its own there")
@@ -81,15 +81,13 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	f.DurationVar(&c.pace, "pace", 600*time.Millisecond, "how long a job takes at least, so that there is something to see; less than half of -timeout")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of texts and crashes")
 	f.IntVar(&c.limit, "limit", 0, "without -in: the most pictures to take; 0 for all")
-	if err := f.Parse(args); err != nil {
+	if err := flags.Parse(f, args, w); err != nil {
 		return c, err
 	}
 	invalid := func(name string, value any, allowed string) (config, error) {
 		return c, fmt.Errorf("-%s is %v, allowed: %s", name, value, allowed)
 	}
 	switch {
-	case f.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q: see -help", f.Arg(0))
 	case c.workers < 1 || c.workers > 64:
 		return invalid("workers", c.workers, "1 to 64")
 	case !(c.crash >= 0 && c.crash <= 0.9):

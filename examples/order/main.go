@@ -25,6 +25,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/dabchickmq/dabchick"
+	"github.com/dabchickmq/dabchick/examples/internal/flags"
 	"github.com/dabchickmq/dabchick/worker"
 )
 
@@ -70,16 +71,12 @@ func main() {
 
 func parseFlags(args []string, w io.Writer) (c config, err error) {
 	f := flag.NewFlagSet("order", flag.ContinueOnError)
-	f.SetOutput(w)
 	f.IntVar(&c.users, "users", 6, "number of users, 1 to 100")
 	f.IntVar(&c.orders, "orders", 12, "orders of each, 1 to 1000")
 	f.IntVar(&c.workers, "workers", 4, "workers that carry them out, 1 to 64")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of what goes wrong")
-	if err := f.Parse(args); err != nil {
+	if err := flags.Parse(f, args, w); err != nil {
 		return c, err
-	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q: see -help", f.Arg(0))
 	}
 	for _, n := range []struct {
 		name       string

@@ -22,6 +22,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/dabchickmq/dabchick/examples/internal/flags"
 )
 
 type config struct {
@@ -52,18 +54,15 @@ func main() {
 func parseFlags(args []string, w io.Writer) (config, error) {
 	var c config
 	f := flag.NewFlagSet("travel", flag.ContinueOnError)
-	f.SetOutput(w)
 	f.StringVar(&c.addr, "addr", "127.0.0.1:0", "where to listen; port 0 takes a free one")
 	f.IntVar(&c.servers, "servers", 3, "number of application servers, 2 to 8")
 	f.DurationVar(&c.timeout, "timeout", 4*time.Second, "visibility timeout: when the search of a dead server comes up again, 1s to 1m")
 	f.Uint64Var(&c.seed, "seed", 1, "seed of prices, delays and failures")
 	f.BoolVar(&c.demo, "demo", false, "search, kill the server that works on it, pick an offer, print the timeline, and end")
-	if err := f.Parse(args); err != nil {
+	if err := flags.Parse(f, args, w); err != nil {
 		return c, err
 	}
 	switch {
-	case f.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q: see -help", f.Arg(0))
 	case c.servers < 2 || c.servers > 8:
 		return c, fmt.Errorf("-servers is %d, allowed: 2 to 8", c.servers)
 	case c.timeout < time.Second || c.timeout > time.Minute:

@@ -12,7 +12,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,16 +28,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "mutants:", err)
-		}
+		fmt.Fprintln(os.Stderr, "mutants:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	flags := flag.NewFlagSet("mutants", flag.ExitOnError)
 	var (
 		parallel = flags.Int("parallel", runtime.NumCPU(), "how many are tried at a time")
 		only     = flags.String("run", "", "try only the planted bugs whose names match this regular expression")
@@ -48,9 +45,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		seed     = flags.Uint64("seed", 1, "with -random: what is drawn")
 		files    = flags.String("files", "visibility.go,fifo.go,deadletter.go", "with -random: where")
 	)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+	flags.Parse(args) // ends the program if they are wrong
 	match, err := regexp.Compile(*only)
 	switch {
 	case err != nil:
