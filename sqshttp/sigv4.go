@@ -75,77 +75,95 @@ func (s *Service) authenticate(r *http.Request, host string, body []byte) error 
 // readSignature reads the Authorization header, or the parameters of a presigned
 // request.
 func readSignature(r *http.Request) (*signature, error) {
-	bad := func(why string) (*signature, error) { return nil, incomplete.because("%s", why) }
-	var g signature
-	var credential, headers, date string
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil { // what can not be read can not be held against a signature
-		return bad("The parameters are not well formed.")
+		return nil, badSignature("The parameters are not well formed.")
 	}
+	var g signature
 	switch authorizations := r.Header.Values("Authorization"); {
 	case len(authorizations) == 1:
-		rest, ok := strings.CutPrefix(authorizations[0], algorithm+" ")
-		if !ok {
-			return bad("Authorization must be by " + algorithm + ".")
-		}
-		for part := range strings.SplitSeq(rest, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			switch {
-			case name == "Credential" && credential == "":
-				credential = value
-			case name == "SignedHeaders" && headers == "":
-				headers = value
-			case name == "Signature" && g.value == "":
-				g.value = value
-			default:
-				return bad("Authorization has a part that is not known, or is there twice.")
-			}
-		}
-		date, g.expires = r.Header.Get("X-Amz-Date"), skew
+		err = g.readHeader(authorizations[0], r.Header.Get("X-Amz-Date"))
 	case len(authorizations) > 1:
-		return bad("There is more than one Authorization.")
+		err = badSignature("There is more than one Authorization.")
 	case query.Has("X-Amz-Algorithm"):
-		for name, values := range query {
-			if strings.HasPrefix(name, "X-Amz-") && len(values) > 1 {
-				return bad("A parameter of the signature is there twice.")
-			}
-		}
-		if query.Get("X-Amz-Algorithm") != algorithm {
-			return bad("X-Amz-Algorithm must be " + algorithm + ".")
-		}
-		g.presigned = true
-		credential, headers, g.value = query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Signature")
-		date = query.Get("X-Amz-Date")
-		n, err := strconv.ParseUint(query.Get("X-Amz-Expires"), 10, 31)
-		if g.expires = time.Duration(n) * time.Second; err != nil || n < 1 || g.expires > longest {
-			return bad("X-Amz-Expires must be from 1 to 604800.")
-		}
+		err = g.readQuery(query)
 	default:
-		return nil, missingToken.because("Request is missing Authentication Token")
+		err = missingToken.because("Request is missing Authentication Token")
 	}
-	scope := strings.Split(credential, "/")
-	if len(scope) != 5 || g.value == "" {
-		return bad("The signature must have a Credential with its scope, SignedHeaders and a Signature.")
-	}
-	g.key, g.scope = scope[0], scope[1:]
-	if g.date, err = time.Parse(stamp, date); err != nil {
-		return bad("X-Amz-Date must be as " + stamp + ".")
-	}
-	g.headers = strings.Split(headers, ";")
-	if !slices.IsSorted(g.headers) || !slices.Contains(g.headers, "host") {
-		return bad("SignedHeaders must be sorted, and have host.")
-	}
-	for _, name := range g.headers { // of another one the form could have a line more
-		if name == "" || strings.Trim(name, headerName) != "" {
-			return bad("SignedHeaders must be names of headers in lower case.")
-		}
+	if err != nil {
+		return nil, err
 	}
 	for _, must := range []string{"X-Amz-Date", "X-Amz-Target", "X-Amz-Security-Token"} {
 		if r.Header.Get(must) != "" && !slices.Contains(g.headers, strings.ToLower(must)) {
-			return bad("SignedHeaders must have " + must + ".")
+			return nil, badSignature("SignedHeaders must have " + must + ".")
 		}
 	}
 	return &g, nil
+}
+
+func badSignature(why string) error { return incomplete.because("%s", why) }
+
+func (g *signature) readHeader(authorization, date string) error {
+	rest, ok := strings.CutPrefix(authorization, algorithm+" ")
+	if !ok {
+		return badSignature("Authorization must be by " + algorithm + ".")
+	}
+	var credential, headers string
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch {
+		case name == "Credential" && credential == "":
+			credential = value
+		case name == "SignedHeaders" && headers == "":
+			headers = value
+		case name == "Signature" && g.value == "":
+			g.value = value
+		default:
+			return badSignature("Authorization has a part that is not known, or is there twice.")
+		}
+	}
+	g.expires = skew
+	return g.readParts(credential, headers, date)
+}
+
+func (g *signature) readQuery(query url.Values) error {
+	for name, values := range query {
+		if strings.HasPrefix(name, "X-Amz-") && len(values) > 1 {
+			return badSignature("A parameter of the signature is there twice.")
+		}
+	}
+	if query.Get("X-Amz-Algorithm") != algorithm {
+		return badSignature("X-Amz-Algorithm must be " + algorithm + ".")
+	}
+	n, err := strconv.ParseUint(query.Get("X-Amz-Expires"), 10, 31)
+	if g.expires = time.Duration(n) * time.Second; err != nil || n < 1 || g.expires > longest {
+		return badSignature("X-Amz-Expires must be from 1 to 604800.")
+	}
+	g.presigned = true
+	g.value = query.Get("X-Amz-Signature")
+	return g.readParts(query.Get("X-Amz-Credential"), query.Get("X-Amz-SignedHeaders"), query.Get("X-Amz-Date"))
+}
+
+// readParts reads what a header and parameters have in the same form.
+func (g *signature) readParts(credential, headers, date string) (err error) {
+	scope := strings.Split(credential, "/")
+	if len(scope) != 5 || g.value == "" {
+		return badSignature("The signature must have a Credential with its scope, SignedHeaders and a Signature.")
+	}
+	g.key, g.scope = scope[0], scope[1:]
+	if g.date, err = time.Parse(stamp, date); err != nil {
+		return badSignature("X-Amz-Date must be as " + stamp + ".")
+	}
+	g.headers = strings.Split(headers, ";")
+	if !slices.IsSorted(g.headers) || !slices.Contains(g.headers, "host") {
+		return badSignature("SignedHeaders must be sorted, and have host.")
+	}
+	for _, name := range g.headers { // of another one the form could have a line more
+		if name == "" || strings.Trim(name, headerName) != "" {
+			return badSignature("SignedHeaders must be names of headers in lower case.")
+		}
+	}
+	return nil
 }
 
 // canonical returns the request in the form that is signed. The body is what was read,
