@@ -110,7 +110,7 @@ func (c *call) queue(url string) (*queue, *settings, error) {
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
 	q, ok := c.s.queues[name]
-	if !ok || owner != c.s.o.Account && accounts.MatchString(owner) {
+	if !ok || owner != c.s.o.Account && accountID.MatchString(owner) {
 		return nil, nil, c.noQueue()
 	}
 	return q, q.set, nil

@@ -55,6 +55,10 @@ func checkARN(parameter, arn string) error {
 	return nil
 }
 
+func noResource(parameter string) error {
+	return resourceNotFound.because("The resource that you specified for the %s parameter doesn't exist.", parameter)
+}
+
 func startMessageMoveTask(c *call, in *startMoveInput) (any, error) {
 	if in.SourceArn == "" {
 		return nil, missing("SourceArn")
@@ -96,7 +100,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 	defer s.mu.RUnlock()
 	source, ok := s.byARN(in.SourceArn)
 	if !ok {
-		return nil, nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
+		return nil, nil, noResource("SourceArn")
 	}
 	isTarget := false
 	for _, q := range s.queues {
@@ -112,7 +116,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 		destination, ok := s.byARN(in.DestinationArn)
 		switch {
 		case !ok:
-			return nil, nil, resourceNotFound.because("The resource that you specified for the DestinationArn parameter doesn't exist.")
+			return nil, nil, noResource("DestinationArn")
 		case destination == source:
 			return nil, nil, badValue("DestinationArn", in.DestinationArn, "it is the source.")
 		case !destination.set.kin(source.set):
@@ -195,7 +199,7 @@ func listMessageMoveTasks(c *call, in *listMovesInput) (any, error) {
 	defer c.s.mu.RUnlock()
 	source, ok := c.s.byARN(in.SourceArn)
 	if !ok {
-		return nil, resourceNotFound.because("The resource that you specified for the SourceArn parameter doesn't exist.")
+		return nil, noResource("SourceArn")
 	}
 	var out listMovesOutput
 	for _, t := range source.moves[:min(n, len(source.moves))] {

@@ -35,7 +35,6 @@ type statement struct {
 
 var (
 	labels       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
 	permissibles = []string{
 		"*", "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility",
 		"GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
@@ -110,8 +109,8 @@ func (p *policy) labels() (all []string) {
 
 func (p *policy) text() (string, error) {
 	b, err := json.Marshal(p)
-	if err == nil && len(b) > 8192 {
-		return "", overLimit.because("A policy has at most 8192 bytes.")
+	if err == nil && len(b) > mostAttribute {
+		return "", overLimit.because("A policy has at most %d bytes.", mostAttribute)
 	}
 	return string(b), err
 }

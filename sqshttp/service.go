@@ -95,7 +95,7 @@ const pause = 60 * time.Second
 const mostInFlight = 120_000
 
 var (
-	accounts  = regexp.MustCompile(`^[0-9]{12}$`)
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
 	regions   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 	plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 )
@@ -109,7 +109,7 @@ func New(o Options) (*Service, error) {
 	switch {
 	case o.MaxPolls < 0:
 		return nil, &dabchick.InvalidError{Field: "MaxPolls", Value: o.MaxPolls, Allowed: "0 or more"}
-	case !accounts.MatchString(o.Account):
+	case !accountID.MatchString(o.Account):
 		return nil, &dabchick.InvalidError{Field: "Account", Value: o.Account, Allowed: "12 digits"}
 	case !regions.MatchString(o.Region):
 		return nil, &dabchick.InvalidError{Field: "Region", Value: o.Region, Allowed: "lower-case letters, digits and -"}
@@ -371,11 +371,4 @@ func (s *Service) names(keep func(*queue) bool) []string {
 	return names
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
