@@ -197,11 +197,12 @@ func (e *env) settle() {
 	synctest.Wait()
 }
 
-// second opens another queue.
-func (e *env) second() driver.Queue {
-	q := e.h.Open(e.tb)
-	e.others = append(e.others, q)
-	return q
+// second opens another queue, and returns an env for it.
+func (e *env) second() *env {
+	other := *e
+	other.q, other.others = e.h.Open(e.tb), nil
+	e.others = append(e.others, other.q)
+	return &other
 }
 
 // send stores messages with these bodies.

@@ -76,7 +76,7 @@ var queueCases = []testCase{
 		name: "queues are apart",
 		rule: "a message is in the queue that it was sent to, and in no other",
 		run: func(e *env) {
-			other := &env{reporter: e.reporter, h: e.h, tb: e.tb, ctx: e.ctx, q: e.second(), rule: e.rule}
+			other := e.second()
 			e.send("here")
 			other.send("there")
 			e.equal(e.bodies(5), []string{"here"})

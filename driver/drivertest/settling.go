@@ -117,7 +117,7 @@ var settlingCases = []testCase{
 		run: func(e *env) {
 			e.send("a")
 			m := e.one()
-			other := &env{reporter: e.reporter, h: e.h, tb: e.tb, ctx: e.ctx, q: e.second(), rule: e.rule}
+			other := e.second()
 			other.send("b")
 			other.one()
 			e.is(other.delete(m.Handle)[0], driver.ErrReceiptInvalid)
