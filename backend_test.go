@@ -529,6 +529,26 @@ func TestBackendEventsAndTotals(t *testing.T) {
 	})
 }
 
+// What arrives from another queue, and what is sent with a delay, is told as in process.
+func TestBackendEventsOfDeadLettersAndDelays(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		var told []string
+		dead, _ := onEngine(t, Options[string]{OnEvent: func(e Event[string]) {
+			told = append(told, fmt.Sprintf("%v %s, %v, %s", e.Kind, e.Message.Body, e.Message.State, e.Reason))
+		}})
+		q := mustQueue(t, Options[string]{DeadLetter: dead, MaxReceives: 1})
+		_, err := dead.SendWith(ctx, "late", SendOptions{Delay: 1})
+		require.NoError(t, err)
+		_, err = q.Send(ctx, "x")
+		require.NoError(t, err)
+		m, err := q.Receive(ctx)
+		require.NoError(t, err)
+		require.NoError(t, m.DeadLetter(ctx, "why"))
+		require.Equal(t, []string{"sent late, delayed, ", "arrived x, visible, why"}, told)
+		require.Equal(t, Totals{Sent: 1, Arrived: 1}, dead.totals)
+	})
+}
+
 // slow is a driver whose sends take a minute, and fail.
 type slow struct{ engineDriver }
 

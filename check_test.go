@@ -18,6 +18,8 @@ func (q *Queue[T]) Check() error {
 	switch {
 	case q.opts.isBounded() && q.BacklogOpen() && (q.backlog.most.Load() > q.most() || q.backlog.mostBytes-q.mostBytes() > 0):
 		return fmt.Errorf("senders may add more than there is room for")
+	case q.accepted.former != nil && len(q.accepted.former) == 0:
+		return fmt.Errorf("a map is kept from which all ids are gone")
 	case len(q.moves) > 0 || len(q.events) > 0 || q.telling:
 		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
 	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:

@@ -16,6 +16,9 @@ func TestStats(t *testing.T) {
 		require.Equal(t, dabchick.Stats{}, stats(t, q))
 		send(t, q, "abc")
 		time.Sleep(3 * time.Second)
+		require.Equal(t, dabchick.Stats{
+			Visible: 1, Bytes: 3, OldestAge: 3 * time.Second, LongestWait: 3 * time.Second, Totals: dabchick.Totals{Sent: 1},
+		}, stats(t, q))
 		_, err := q.SendWith(ctx, "defg", dabchick.SendOptions{Delay: 5 * time.Second})
 		require.NoError(t, err)
 		m := take(t, q)

@@ -87,6 +87,23 @@ func TestBatchThatFillsIsGivenBackWhenThePoolStops(t *testing.T) {
 	})
 }
 
+func TestBatchThatFillsIsGivenBackWhenADrainEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{}, "1", "2")
+		p, err := worker.NewBatch(q, func(context.Context, []dabchick.Message[string]) error {
+			t.Error("handled")
+			return nil
+		}, worker.Options{BatchSize: 3, BatchWait: time.Hour})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, p.Drain(ctx), context.DeadlineExceeded)
+		counts(t, q, 2, 0, 0)
+		m, _ := q.TryReceive()
+		require.Equal(t, 1, m.Receives, "no attempt is spent")
+	})
+}
+
 // What a handler did not get it does not work on: the lease is lost while the
 // batch fills.
 func TestBatchThatIsLostWhileItFillsIsNotHandled(t *testing.T) {
