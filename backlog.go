@@ -28,43 +28,60 @@ type backlog[T any] struct {
 	most      atomic.Uint64 // added may become, 0 while shut; what is read without a lock is a hint
 	mostBytes int64         // bytes may become
 	page      *page[T]      // to add to
-	shelf     *shelf[T]     // where that page is
+	left      int           // places left in it
 	at        int64         // when the last message was sent
 	bytes     int64         // sum of the sizes of all that were ever added; it may wrap around
 
+	// From here on it is the next line of the cache, which most calls do without.
+	shelf      *shelf[T] // where the page to add to is
+	shelved    int       // pages there
 	begun      *shelf[T] // the first since the last clear
 	spare      atomic.Pointer[page[T]]
 	spareShelf atomic.Pointer[shelf[T]]
 
 	_ [64]byte // what senders write is not on a line with what the core writes
 
-	// Guarded by the queue's lock.
-	first   *page[T]  // of the first message; nil when a page is used up
-	front   *shelf[T] // where that page was
-	taken   uint64    // how many the core has taken: the number of the first
-	seen    uint64    // what added was lately
-	emptyAt int64     // when the core last found nothing
-	weighed int64     // sum of the sizes of those that were taken
+	// Guarded by the queue's lock. Here it is the first lines that most calls do without.
+	front     *shelf[T] // where the first message's page was
+	unshelved int       // pages taken from there
+	emptyAt   int64     // when the core last found nothing
+	first     *page[T]  // of the first message; nil when a page is used up
+	place     int       // of that message in its page
+	taken     uint64    // how many the core has taken: the number of the first
+	seen      uint64    // what added was lately
+	weighed   int64     // sum of the sizes of those that were taken
+	firstAt   int64     // when the first message was sent, as far as the core is concerned
+	looked    bool      // at the first message, so that firstAt is known
 }
 
-// A mail is a message in a backlog.
+// A mail is a message in a backlog. Most fit into two numbers of 32 bits; what does not
+// stands in the margin of the page, and at is wide.
 type mail[T any] struct {
-	body T
-	size int64
-	at   int64
+	body     T
+	at, size uint32 // at is counted from the page's
 }
+
+const wide = math.MaxUint32
 
 const (
-	pageSize  = 64
+	pageSize  = 62 // which makes a page, with what else is in it, as large as 64 places
 	shelfSize = 64
 )
 
 // A page is a stretch of a backlog.
 type page[T any] struct {
 	mail [pageSize]mail[T]
-	// nil as long as no message here had any. A sender may set it while the core reads it
-	// for a message before.
-	more atomic.Pointer[[pageSize]*details[T]]
+	at   int64 // when its first message was sent
+	// nil as long as no message here needed it. A sender may set it while the core reads
+	// messages before.
+	margin atomic.Pointer[margin[T]]
+}
+
+// A margin is what few messages need: those with details, those of 4 GiB or more, and those
+// that were sent over four seconds after the first of their page.
+type margin[T any] struct {
+	at, size [pageSize]int64
+	more     [pageSize]*details[T]
 }
 
 // A shelf is a stretch of pages. It is there for the garbage collector, which would
@@ -74,35 +91,38 @@ type shelf[T any] struct {
 	next  *shelf[T]
 }
 
-// add puts message n, which comes next, at the end. It needs the backlog's lock.
-func (b *backlog[T]) add(n uint64, at int64, body T, more *details[T], size int64) {
-	p := b.page
-	if p == nil || n%pageSize == 0 {
-		p = b.turn(n)
-	}
+// add puts a message at the end. It needs the backlog's lock.
+func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) {
 	b.at = max(b.at, at)
-	m := &p.mail[n%pageSize]
-	m.body, m.size, m.at = body, size, b.at
-	if more != nil {
-		p.detail(n, more)
+	if b.left == 0 {
+		b.turn()
+	}
+	p, i := b.page, pageSize-b.left
+	b.left--
+	m := &p.mail[i]
+	m.body = body
+	if since := b.at - p.at; more == nil && since < wide && size < wide {
+		m.at, m.size = uint32(since), uint32(size)
+	} else {
+		m.at = wide
+		p.annotate(i, b.at, more, size)
 	}
 	b.bytes += size
 }
 
-// detail adds what most messages do not have.
-func (p *page[T]) detail(n uint64, more *details[T]) {
-	all := p.more.Load()
-	if all == nil {
-		all = new([pageSize]*details[T])
-		p.more.Store(all)
+// annotate puts into the margin what a mail has no room for.
+func (p *page[T]) annotate(i int, at int64, more *details[T], size int64) {
+	g := p.margin.Load()
+	if g == nil {
+		g = new(margin[T])
+		p.margin.Store(g)
 	}
-	all[n%pageSize] = more
+	g.at[i], g.size[i], g.more[i] = at, size, more
 }
 
-// turn begins the page of message n. It needs the backlog's lock.
-func (b *backlog[T]) turn(n uint64) *page[T] {
-	n /= pageSize
-	if b.shelf == nil || n%shelfSize == 0 {
+// turn begins a page. It needs the backlog's lock.
+func (b *backlog[T]) turn() {
+	if b.shelf == nil || b.shelved == shelfSize {
 		s := b.spareShelf.Swap(nil)
 		if s == nil {
 			s = new(shelf[T])
@@ -112,67 +132,78 @@ func (b *backlog[T]) turn(n uint64) *page[T] {
 		} else {
 			b.shelf.next = s
 		}
-		b.shelf = s
+		b.shelf, b.shelved = s, 0
 	}
 	p := b.spare.Swap(nil)
 	if p == nil {
 		p = new(page[T])
 	}
-	b.shelf.pages[n%shelfSize] = p
-	b.page = p
-	return p
+	p.at = b.at
+	b.shelf.pages[b.shelved] = p
+	b.shelved++
+	b.page, b.left = p, pageSize
 }
 
-// peek returns the first message, or nil. It needs the queue's lock.
-func (b *backlog[T]) peek(now int64) *mail[T] {
+// peek says whether there is a first message, and sets firstAt. It needs the queue's lock.
+func (b *backlog[T]) peek(now int64) bool {
+	if b.looked {
+		return true
+	}
 	if b.taken == b.seen {
 		b.seen = b.added.count()
 		if b.taken == b.seen {
 			b.emptyAt = now
-			return nil
+			return false
 		}
 	}
 	if b.first == nil {
 		b.nextPage()
 	}
-	m := &b.first.mail[b.taken%pageSize]
+	at := b.first.at + int64(b.first.mail[b.place].at)
+	if b.first.mail[b.place].at == wide {
+		at = b.first.margin.Load().at[b.place]
+	}
 	// A sender that was overtaken between its look at the clock and its lock
 	// counts as sending when it was, in either direction.
-	m.at = min(max(m.at, b.emptyAt), now)
-	return m
+	b.firstAt = min(max(at, b.emptyAt), now)
+	b.looked = true
+	return true
 }
 
 // nextPage finds the page of the first message. It needs the queue's lock.
 func (b *backlog[T]) nextPage() {
-	n := b.taken / pageSize
 	switch s := b.front; {
 	case s == nil:
 		b.front = b.begun
-	case n%shelfSize == 0:
-		b.front = s.next
+	case b.unshelved == shelfSize:
+		b.front, b.unshelved = s.next, 0
 		s.next = nil
 		b.spareShelf.Store(s)
 	}
-	b.first = b.front.pages[n%shelfSize]
-	b.front.pages[n%shelfSize] = nil
+	b.first, b.place = b.front.pages[b.unshelved], 0
+	b.front.pages[b.unshelved] = nil
+	b.unshelved++
 }
 
-// take removes the first message, which peek returned, and returns its details. It
-// needs the queue's lock.
-func (b *backlog[T]) take(m *mail[T]) (more *details[T]) {
+// take removes the first message, at which peek has looked. It needs the queue's lock.
+func (b *backlog[T]) take() (body T, more *details[T], size int64) {
 	p := b.first
-	if all := p.more.Load(); all != nil {
-		more = all[b.taken%pageSize]
-		all[b.taken%pageSize] = nil
+	m := &p.mail[b.place]
+	body, size = m.body, int64(m.size)
+	if m.at == wide {
+		g := p.margin.Load()
+		more, size = g.more[b.place], g.size[b.place]
+		g.more[b.place] = nil
 	}
-	b.weighed += m.size
+	b.weighed += size
 	*m = mail[T]{}
 	b.taken++
-	if b.taken%pageSize == 0 {
+	b.looked = false
+	if b.place++; b.place == pageSize {
 		b.spare.Store(p)
 		b.first = nil
 	}
-	return more
+	return body, more, size
 }
 
 // len returns how many messages there are. It needs the queue's lock.
@@ -197,6 +228,7 @@ func (b *backlog[T]) clear() int {
 	b.seen = b.taken
 	b.weighed = b.bytes
 	b.page, b.shelf, b.begun, b.first, b.front = nil, nil, nil, nil, nil
+	b.left, b.unshelved, b.looked = 0, 0, false
 	b.spare.Store(nil)
 	b.spareShelf.Store(nil)
 	return n
@@ -217,7 +249,7 @@ func (q *Queue[T]) queueUp(body T, more *details[T], size int64, id *ID) bool {
 		b.added.unlock(n)
 		return false
 	}
-	b.add(n, reading, body, more, size)
+	b.add(reading, body, more, size)
 	q.putID(id, numberOf(n)) // what is read just after it was written in halves stalls
 	b.added.unlock(n + 1)
 	return true
@@ -248,7 +280,7 @@ func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
 		return nil, false
 	}
 	for i := range batch {
-		b.add(n, reading, batch[i].Body, nil, sizes[i])
+		b.add(reading, batch[i].Body, nil, sizes[i])
 		q.putID(&ids[i], numberOf(n))
 		n++
 	}

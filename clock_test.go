@@ -75,7 +75,7 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2, s.Visible)
 		n := q.backlog.added.lock() // as queueUp goes on
-		q.backlog.add(n, reading, "overtaken", nil, 0)
+		q.backlog.add(reading, "overtaken", nil, 0)
 		q.backlog.added.unlock(n + 1)
 		for _, want := range []string{"first", "released", "overtaken"} {
 			m, ok := q.TryReceive()
@@ -89,7 +89,7 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		_, ok = q.TryReceive()
 		require.False(t, ok)
 		n = q.backlog.added.lock()
-		q.backlog.add(n, reading, "overtaken", nil, 0)
+		q.backlog.add(reading, "overtaken", nil, 0)
 		q.backlog.added.unlock(n + 1)
 		m, ok = q.TryReceive()
 		require.True(t, ok)

@@ -5,24 +5,25 @@ package dabchick
 
 // isNext says whether the first message of the backlog comes before all others that
 // have no group; slot is the first of ready, or 0.
-func (c *core[T]) isNext(first *mail[T], slot uint32) bool {
+func (c *core[T]) isNext(slot uint32) bool {
 	if slot == 0 {
-		slot = c.hidden.due(first.at)
+		slot = c.hidden.due(c.backlog.firstAt)
 	}
-	return (slot == 0 || c.isBefore(first, c.slab.at(slot))) && !c.slab.full()
+	return (slot == 0 || c.isBefore(c.slab.at(slot))) && !c.slab.full()
 }
 
 // isBefore says whether the first message of the backlog became visible before
 // another message did.
-func (c *core[T]) isBefore(first *mail[T], m *meta) bool {
-	return first.at < m.at || first.at == m.at && numberOf(c.backlog.taken) < m.order
+func (c *core[T]) isBefore(m *meta) bool {
+	b := c.backlog
+	return b.firstAt < m.at || b.firstAt == m.at && numberOf(b.taken) < m.order
 }
 
 // bring takes the first message of the backlog in. It is in no place yet, and does
 // not count; the caller sees to both. The slab must have room.
-func (c *core[T]) bring(first *mail[T]) (uint32, *meta) {
-	number, at, body, size := numberOf(c.backlog.taken), first.at, first.body, first.size
-	more := c.backlog.take(first)
+func (c *core[T]) bring() (uint32, *meta) {
+	number, at := numberOf(c.backlog.taken), c.backlog.firstAt
+	body, more, size := c.backlog.take()
 	slot, m := c.lay(body, more, size)
 	m.seq, m.order = number, number
 	m.sentAt, m.at = at, at
@@ -33,8 +34,8 @@ func (c *core[T]) bring(first *mail[T]) (uint32, *meta) {
 
 // bringTo takes the first message of the backlog into ready, behind the message in
 // slot after, or before all if that is 0.
-func (c *core[T]) bringTo(after uint32, first *mail[T]) uint32 {
-	slot, m := c.bring(first)
+func (c *core[T]) bringTo(after uint32) uint32 {
+	slot, m := c.bring()
 	c.set(c.now, m, visible)
 	m.home = inReady
 	c.ready.insertAfter(&c.slab, after, slot, m)
@@ -46,8 +47,8 @@ func (c *core[T]) bringTo(after uint32, first *mail[T]) uint32 {
 func (c *core[T]) bringAmong(n int) {
 	prev, slot := uint32(0), c.ready.head
 	for range n {
-		if first := c.backlog.peek(c.now); first != nil && c.isNext(first, slot) {
-			prev = c.bringTo(prev, first)
+		if c.backlog.peek(c.now) && c.isNext(slot) {
+			prev = c.bringTo(prev)
 			continue
 		}
 		if slot == 0 {

@@ -16,7 +16,7 @@ func TestSendersAndReceiversShareNoCacheLine(t *testing.T) {
 	var q Queue[[]byte]
 	require.GreaterOrEqual(t, unsafe.Offsetof(q.mu)-(unsafe.Offsetof(q.backlog)+unsafe.Sizeof(q.backlog)), uintptr(line))
 	var b backlog[[]byte]
-	require.GreaterOrEqual(t, unsafe.Offsetof(b.first)-(unsafe.Offsetof(b.spareShelf)+unsafe.Sizeof(b.spareShelf)), uintptr(line))
+	require.GreaterOrEqual(t, unsafe.Offsetof(b.front)-(unsafe.Offsetof(b.spareShelf)+unsafe.Sizeof(b.spareShelf)), uintptr(line))
 }
 
 // A tally excludes as a lock does, whether its goroutines look again, let others run or

@@ -20,15 +20,15 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	}
 	var slot uint32
 	var m *meta
-	if first := c.backlog.peek(now); now < c.hidden.bound {
-		if first == nil || c.slab.full() {
+	if waits := c.backlog.peek(now); now < c.hidden.bound {
+		if !waits || c.slab.full() {
 			return false
 		}
-		slot, m = c.bring(first)
+		slot, m = c.bring()
 		m.firstAt = now
 		c.counts[free]--
 	} else {
-		if slot = c.hidden.due(now); first != nil || slot == 0 {
+		if slot = c.hidden.due(now); waits || slot == 0 {
 			return false
 		}
 		if m = c.slab.at(slot); m.home == inRest || c.spent(m) {

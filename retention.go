@@ -26,12 +26,12 @@ func (c *core[T]) expired(now int64) uint32 {
 			slot, c.expiry = k.slot, t
 		}
 	}
-	if first := c.backlog.peek(now); first == nil {
+	if !c.backlog.peek(now) {
 		c.expiry = min(c.expiry, after(now, c.retention)) // what may be added from now on
-	} else if t := after(first.at, c.retention); t < c.expiry && (now <= t || !c.slab.full()) {
+	} else if t := after(c.backlog.firstAt, c.retention); t < c.expiry && (now <= t || !c.slab.full()) {
 		c.expiry = t
 		if now > t {
-			slot, _ = c.bring(first)
+			slot, _ = c.bring()
 		}
 	}
 	if now <= c.expiry {
@@ -54,8 +54,8 @@ func (c *core[T]) oldest() (at int64, ok bool) {
 			at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true
 		}
 	}
-	if first := c.backlog.peek(c.now); first != nil {
-		at, ok = min(at, first.at), true
+	if c.backlog.peek(c.now) {
+		at, ok = min(at, c.backlog.firstAt), true
 	}
 	return at, ok
 }
@@ -76,8 +76,8 @@ func (c *core[T]) waiting() (at int64, ok bool) {
 	if slot := c.ready.head; slot != 0 {
 		at, ok = c.slab.at(slot).at, true
 	}
-	if first := c.backlog.peek(c.now); first != nil {
-		at, ok = min(at, first.at), true
+	if c.backlog.peek(c.now) {
+		at, ok = min(at, c.backlog.firstAt), true
 	}
 	if k, any := c.heads.Min(); any {
 		at, ok = min(at, k.at), true

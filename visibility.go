@@ -323,12 +323,12 @@ func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state
 // count.
 func (c *core[T]) next(now int64, last uint64) uint32 {
 	slot := c.ready.head
-	if first := c.backlog.peek(now); first != nil && c.isNext(first, slot) {
+	if c.backlog.peek(now) && c.isNext(slot) {
 		if !c.grouped {
-			slot, _ = c.bring(first)
+			slot, _ = c.bring()
 			return slot
 		}
-		slot = c.bringTo(0, first)
+		slot = c.bringTo(0)
 	}
 	switch {
 	case c.grouped && c.heads.Len() > 0:
