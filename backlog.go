@@ -28,7 +28,7 @@ type backlog[T any] struct {
 	most      atomic.Uint64 // added may become, 0 while shut; what is read without a lock is a hint
 	mostBytes int64         // bytes may become
 	page      *page[T]      // to add to
-	left      int           // places left in it
+	filled    int           // places of it
 	at        int64         // when the last message was sent
 	bytes     int64         // sum of the sizes of all that were ever added; it may wrap around
 
@@ -41,7 +41,7 @@ type backlog[T any] struct {
 
 	_ [64]byte // what senders write is not on a line with what the core writes
 
-	// Guarded by the queue's lock. Here it is the first lines that most calls do without.
+	// Guarded by the queue's lock. Here it is the first line that most calls do without.
 	front     *shelf[T] // where the first message's page was
 	unshelved int       // pages taken from there
 	emptyAt   int64     // when the core last found nothing
@@ -54,8 +54,8 @@ type backlog[T any] struct {
 	looked    bool      // at the first message, so that firstAt is known
 }
 
-// A mail is a message in a backlog. Most fit into two numbers of 32 bits; what does not
-// stands in the margin of the page, and at is wide.
+// A mail is a message in a backlog. Most fit into two numbers of 32 bits; where they do
+// not, the number is wide, and the real one stands in the margin of the page.
 type mail[T any] struct {
 	body     T
 	at, size uint32 // at is counted from the page's
@@ -63,26 +63,24 @@ type mail[T any] struct {
 
 const wide = math.MaxUint32
 
-const (
-	pageSize  = 62 // which makes a page, with what else is in it, as large as 64 places
-	shelfSize = 64
-)
-
 // A page is a stretch of a backlog.
 type page[T any] struct {
-	mail [pageSize]mail[T]
+	mail []mail[T]
 	at   int64 // when its first message was sent
-	// nil as long as no message here needed it. A sender may set it while the core reads
-	// messages before.
-	margin atomic.Pointer[margin[T]]
+
+	times margin[int64]
+	sizes margin[int64]
+	more  margin[*details[T]]
 }
 
-// A margin is what few messages need: those with details, those of 4 GiB or more, and those
-// that were sent over four seconds after the first of their page.
-type margin[T any] struct {
-	at, size [pageSize]int64
-	more     [pageSize]*details[T]
-}
+// Pages are small at first, and larger when there is more than one: few large ones are
+// quicker to allocate and to collect. They have a place less than a power of two, as the
+// allocator wants a word of its own.
+const (
+	smallPage = 1<<6 - 1
+	largePage = 1<<10 - 1
+	shelfSize = 16
+)
 
 // A shelf is a stretch of pages. It is there for the garbage collector, which would
 // have to follow a chain of pages one by one, on one processor.
@@ -91,37 +89,51 @@ type shelf[T any] struct {
 	next  *shelf[T]
 }
 
+// A margin holds what few messages of a page have, by their places; it takes no memory
+// until there is one. A sender may write while the core reads for messages before.
+type margin[V any] struct{ values atomic.Pointer[[]V] }
+
+func (m *margin[V]) set(places, i int, v V) {
+	values := m.values.Load()
+	if values == nil {
+		made := make([]V, places)
+		values = &made
+		m.values.Store(values)
+	}
+	(*values)[i] = v
+}
+
 // add puts a message at the end. It needs the backlog's lock.
 func (b *backlog[T]) add(at int64, body T, more *details[T], size int64) {
 	b.at = max(b.at, at)
-	if b.left == 0 {
-		b.turn()
+	p := b.page
+	if p == nil || b.filled == len(p.mail) {
+		p = b.turn()
 	}
-	p, i := b.page, pageSize-b.left
-	b.left--
+	i := b.filled
+	b.filled++
 	m := &p.mail[i]
 	m.body = body
-	if since := b.at - p.at; more == nil && since < wide && size < wide {
-		m.at, m.size = uint32(since), uint32(size)
+	if since := b.at - p.at; since < wide {
+		m.at = uint32(since)
 	} else {
 		m.at = wide
-		p.annotate(i, b.at, more, size)
+		p.times.set(len(p.mail), i, b.at)
+	}
+	if size < wide {
+		m.size = uint32(size)
+	} else {
+		m.size = wide
+		p.sizes.set(len(p.mail), i, size)
+	}
+	if more != nil {
+		p.more.set(len(p.mail), i, more)
 	}
 	b.bytes += size
 }
 
-// annotate puts into the margin what a mail has no room for.
-func (p *page[T]) annotate(i int, at int64, more *details[T], size int64) {
-	g := p.margin.Load()
-	if g == nil {
-		g = new(margin[T])
-		p.margin.Store(g)
-	}
-	g.at[i], g.size[i], g.more[i] = at, size, more
-}
-
 // turn begins a page. It needs the backlog's lock.
-func (b *backlog[T]) turn() {
+func (b *backlog[T]) turn() *page[T] {
 	if b.shelf == nil || b.shelved == shelfSize {
 		s := b.spareShelf.Swap(nil)
 		if s == nil {
@@ -136,12 +148,17 @@ func (b *backlog[T]) turn() {
 	}
 	p := b.spare.Swap(nil)
 	if p == nil {
-		p = new(page[T])
+		places := smallPage
+		if b.page != nil {
+			places = min(2*len(b.page.mail)+1, largePage)
+		}
+		p = &page[T]{mail: make([]mail[T], places)}
 	}
 	p.at = b.at
 	b.shelf.pages[b.shelved] = p
 	b.shelved++
-	b.page, b.left = p, pageSize
+	b.page, b.filled = p, 0
+	return p
 }
 
 // peek says whether there is a first message, and sets firstAt. It needs the queue's lock.
@@ -161,7 +178,7 @@ func (b *backlog[T]) peek(now int64) bool {
 	}
 	at := b.first.at + int64(b.first.mail[b.place].at)
 	if b.first.mail[b.place].at == wide {
-		at = b.first.margin.Load().at[b.place]
+		at = (*b.first.times.values.Load())[b.place]
 	}
 	// A sender that was overtaken between its look at the clock and its lock
 	// counts as sending when it was, in either direction.
@@ -187,19 +204,21 @@ func (b *backlog[T]) nextPage() {
 
 // take removes the first message, at which peek has looked. It needs the queue's lock.
 func (b *backlog[T]) take() (body T, more *details[T], size int64) {
-	p := b.first
-	m := &p.mail[b.place]
+	p, i := b.first, b.place
+	m := &p.mail[i]
 	body, size = m.body, int64(m.size)
-	if m.at == wide {
-		g := p.margin.Load()
-		more, size = g.more[b.place], g.size[b.place]
-		g.more[b.place] = nil
+	if size == wide {
+		size = (*p.sizes.values.Load())[i]
+	}
+	if all := p.more.values.Load(); all != nil {
+		more = (*all)[i]
+		(*all)[i] = nil
 	}
 	b.weighed += size
 	*m = mail[T]{}
 	b.taken++
 	b.looked = false
-	if b.place++; b.place == pageSize {
+	if b.place++; b.place == len(p.mail) {
 		b.spare.Store(p)
 		b.first = nil
 	}
@@ -228,7 +247,7 @@ func (b *backlog[T]) clear() int {
 	b.seen = b.taken
 	b.weighed = b.bytes
 	b.page, b.shelf, b.begun, b.first, b.front = nil, nil, nil, nil, nil
-	b.left, b.unshelved, b.looked = 0, 0, false
+	b.unshelved, b.looked = 0, false
 	b.spare.Store(nil)
 	b.spareShelf.Store(nil)
 	return n
