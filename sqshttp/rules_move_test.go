@@ -204,6 +204,20 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			is(w, "1", task, "ApproximateNumberOfMessagesMoved")
 			require.Len(w, w.receive(dead), 2)
 		}},
+		{"1.3 [A] a source that is deleted ends its task; what is not moved is gone", func(w *wire) {
+			_, dead := w.buried(1, "")
+			full := native(w, "full", dabchick.Options[string]{MaxMessages: 1})
+			require.NoError(w, sqshttp.Register(w.s, full))
+			w.put("full", "there is no room")
+			w.put(dead, "x")
+			w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn("full")}))
+			synctest.Wait()
+			w.ok("DeleteQueue", m{"QueueUrl": dead})
+			synctest.Wait()
+			w.drop("full", w.receive("full")[0])
+			synctest.Wait()
+			require.Empty(w, w.receive("full"))
+		}},
 		{"8.4 [A] a task is cancelled while it runs; what is moved stays moved", func(w *wire) {
 			_, dead := w.buried(1, "")
 			for range 9 {

@@ -336,6 +336,9 @@ func (s *Service) remove(q *queue) {
 	s.mu.Lock()
 	delete(s.queues, q.name)
 	s.deleted[q.name] = time.Now()
+	for _, t := range q.moves {
+		t.cancel() // it may wait for room, and there is nothing to move any more
+	}
 	s.mu.Unlock()
 	q.q.Close()
 }
