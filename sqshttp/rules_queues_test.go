@@ -99,6 +99,16 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 			w.queue("q")
 			w.ok("CreateQueue", create("q", "ApproximateNumberOfMessages", "5", "CreatedTimestamp", "1"))
 		}},
+		{"1.3 [E] an attribute that is unknown is so with an empty text too, and if the name is taken", func(w *wire) {
+			w.queue("living")
+			for _, name := range []string{"q", "living"} {
+				for _, attribute := range []string{"Bogus", "", "FifoQueue", "DeduplicationScope"} {
+					w.refused("InvalidAttributeName", "CreateQueue", create(name, attribute, ""))
+				}
+				w.refused("InvalidAttributeValue", "CreateQueue", create(name, "KmsDataKeyReusePeriodSeconds", ""))
+			}
+			w.ok("CreateQueue", create("living", "Policy", "", "RedrivePolicy", "", "RedriveAllowPolicy", "", "KmsMasterKeyId", ""))
+		}},
 		{"1.3 [U] tags are neither compared nor added", func(w *wire) {
 			w.ok("CreateQueue", m{"QueueName": "q", "tags": m{"a": "1"}})
 			w.ok("CreateQueue", m{"QueueName": "q", "tags": m{"a": "2", "b": "3"}})

@@ -311,7 +311,7 @@ func (s *Service) compare(q *queue, attributes map[string]string) error {
 	have := q.set.texts()
 	for _, name := range sortedKeys(attributes) {
 		value := attributes[name]
-		if slices.Contains(readOnlyNames, name) || have[name] == value {
+		if now, ok := have[name]; ok && now == value || slices.Contains(readOnlyNames, name) {
 			continue
 		}
 		other := *q.set
