@@ -150,8 +150,8 @@ func isHost(text string) bool {
 // service that has no tasks need not be closed.
 func (s *Service) Close() {
 	s.end()
+	defer s.tasks.Wait() // also if a hook panics
 	s.closeQueues()
-	s.tasks.Wait()
 }
 
 func (s *Service) closeQueues() {
@@ -163,7 +163,7 @@ func (s *Service) closeQueues() {
 	s.queues = map[string]*queue{}
 	s.mu.Unlock()
 	for _, q := range queues {
-		q.q.Close()
+		defer q.q.Close() // whatever the hooks of the others do
 	}
 }
 
