@@ -46,6 +46,7 @@ type ListenOptions struct {
 // MiB and 30 s, an answer 30 s beyond the wait of a receive; a connection may be idle for
 // 2 minutes. HTTP/2, which there is with TLS, has the standard library's limits.
 type Server struct {
+	service   *Service
 	http      http.Server
 	listeners []net.Listener
 	tls       bool
@@ -80,7 +81,7 @@ func (s *Service) Listen(o ListenOptions) (*Server, error) {
 }
 
 func (s *Service) newServer(listeners []net.Listener, o ListenOptions) *Server {
-	v := &Server{tls: o.TLS != nil}
+	v := &Server{service: s, tls: o.TLS != nil}
 	v.stopping, v.stop = context.WithCancel(context.Background())
 	d := newDoor(cmp.Or(o.MaxConns, defaultConns))
 	for _, l := range listeners {
@@ -151,13 +152,24 @@ func closeAll(listeners []net.Listener) (err error) {
 	return err
 }
 
-// URL returns what clients take as their endpoint.
+// URL returns what clients take as their endpoint: the address of the port, or if the
+// Service does not answer to that, the first of Options.Hosts. If there is none, the URL
+// for all addresses is that of loopback, and another address can not be used.
 func (v *Server) URL() string {
 	scheme := "http"
 	if v.tls {
 		scheme = "https"
 	}
-	return scheme + "://" + v.listeners[0].Addr().String()
+	address := v.listeners[0].Addr().String()
+	host, number, _ := net.SplitHostPort(address)
+	switch ip := net.ParseIP(host); {
+	case v.service.answersTo(address):
+	case len(v.service.o.Hosts) > 0:
+		host = v.service.o.Hosts[0]
+	case ip.IsUnspecified():
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, number)
 }
 
 // Serve answers clients until Shutdown or Close. It blocks, and then returns nil. It may

@@ -2,12 +2,14 @@ package sqshttp
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -496,6 +498,42 @@ func TestListenAnswers(t *testing.T) {
 	require.NoError(t, v.Shutdown(t.Context()))
 	require.NoError(t, <-served)
 }
+
+// The URL of a server is one under which it answers.
+func TestServerAnswersUnderItsURL(t *testing.T) {
+	anywhere := &net.TCPAddr{IP: net.IPv6unspecified, Port: 9324}
+	one := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9324}
+	for _, x := range []struct {
+		hosts []string
+		addr  net.Addr
+		tls   *tls.Config
+		url   string
+	}{
+		{nil, &net.TCPAddr{IP: net.IPv6loopback, Port: 9324}, nil, "http://[::1]:9324"},
+		{nil, anywhere, nil, "http://127.0.0.1:9324"},
+		{[]string{"sqs.example.org", "192.0.2.1"}, anywhere, &tls.Config{}, "https://sqs.example.org:9324"},
+		{[]string{"2001:db8::1"}, anywhere, nil, "http://[2001:db8::1]:9324"},
+		{[]string{"sqs.example.org"}, one, nil, "http://sqs.example.org:9324"}, // it was to listen on that name
+		{[]string{"sqs.example.org", "192.0.2.1"}, one, nil, "http://192.0.2.1:9324"},
+		{nil, one, nil, "http://192.0.2.1:9324"}, // no name will do
+	} {
+		s, err := New(Options{Hosts: x.hosts})
+		require.NoError(t, err)
+		v := s.newServer([]net.Listener{at{newPipes(), x.addr}}, ListenOptions{TLS: x.tls})
+		require.Equal(t, x.url, v.URL())
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("GET", v.URL()+"/?Action=ListQueues", nil))
+		require.Equal(t, x.addr != one || len(x.hosts) > 0, w.Code == 200, x.url)
+	}
+}
+
+// at is a listener with another address.
+type at struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (l at) Addr() net.Addr { return l.addr }
 
 // An error that is not the client's, as of a disk, tells the client nothing.
 func TestInternalErrorsTellNothing(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -165,18 +164,6 @@ func (c *config) listen(s *sqshttp.Service, open bool) (*sqshttp.Server, error) 
 	return nil, err
 }
 
-// endpoint returns the URL under which a client finds the server, from that of the socket.
-func (c *config) endpoint(socket string) string {
-	u, err := url.Parse(socket)
-	if err != nil {
-		return socket
-	}
-	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
-		u.Host = net.JoinHostPort(c.Hosts[0], u.Port())
-	}
-	return u.String()
-}
-
 func (p *program) serve(ctx context.Context, f serveFlags) error {
 	c, err := f.merged()
 	if err != nil {
@@ -195,7 +182,7 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	defer server.Close()
-	if err := p.announce(&c, c.endpoint(server.URL())); err != nil {
+	if err := p.announce(&c, server.URL()); err != nil {
 		return err
 	}
 	stopped := make(chan error, 1)

@@ -117,10 +117,6 @@ func TestServeBeyondLoopback(t *testing.T) {
 		}
 		require.NoError(t, err, x.c.Addr)
 		require.ElementsMatch(t, x.hosts, x.c.Hosts)
-		if len(x.hosts) > 0 {
-			require.Equal(t, "http://queue.example:4321", x.c.endpoint("http://[::]:4321"))
-		}
-		require.Equal(t, "http://127.0.0.1:4321", x.c.endpoint("http://127.0.0.1:4321"))
 	}
 }
 
