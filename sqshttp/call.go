@@ -14,16 +14,21 @@ type call struct {
 	scheme string
 	host   string // that the request is for
 	path   string // of the request: in the Query protocol it may name the queue
+	trace  string // header of messages that have none of their own
 	query  bool   // it came in the Query protocol
 	asJSON bool   // and wants JSON all the same
 	port   *port  // nil in process
 }
 
 func newCall(s *Service, r *http.Request, scheme, host string) *call {
-	return &call{
+	c := &call{
 		s: s, ctx: r.Context(), scheme: scheme, host: host, path: r.URL.Path,
 		query: !isJSON(r), asJSON: acceptsJSON(r),
 	}
+	if trace := r.Header.Get("X-Amzn-Trace-Id"); legal(trace) {
+		c.trace = trace
+	}
+	return c
 }
 
 // An action is what a request may ask for.

@@ -2,6 +2,7 @@ package sqshttp
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/binary"
@@ -45,8 +46,9 @@ func quoted(text string) string {
 	return q[1 : len(q)-1]
 }
 
-// outgoing checks a message against the rules, and returns it as the queue takes it.
-func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, err error) {
+// outgoing checks a message against the rules, and returns it as the queue takes it. The
+// trace header is that of its request, unless it has its own.
+func (m *sending) outgoing(set *settings, trace string) (body string, o dabchick.SendOptions, err error) {
 	if m.MessageBody == nil || *m.MessageBody == "" {
 		return "", o, missing("MessageBody")
 	}
@@ -64,6 +66,7 @@ func (m *sending) outgoing(set *settings) (body string, o dabchick.SendOptions, 
 	if o.TraceHeader, err = m.traceHeader(); err != nil {
 		return "", o, err
 	}
+	o.TraceHeader = cmp.Or(o.TraceHeader, trace)
 	if o.Delay, err = m.delay(set); err != nil {
 		return "", o, err
 	}

@@ -34,7 +34,7 @@ func sendMessage(c *call, in *sendInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, o, err := in.outgoing(set)
+	body, o, err := in.outgoing(set, c.trace)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func sendMessageBatch(c *call, in *sendBatchInput) (any, error) {
 	var accepted []*sendEntry
 	for i := range in.Entries {
 		e := &in.Entries[i]
-		body, o, err := e.outgoing(set)
+		body, o, err := e.outgoing(set, c.trace)
 		if err != nil {
 			out.Failed = append(out.Failed, failed(e.Id, err))
 			continue

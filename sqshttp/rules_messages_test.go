@@ -280,6 +280,28 @@ func TestRulesOfIdentityAndDigests(t *testing.T) {
 			want["ApproximateReceiveCount"] = "2"
 			require.Equal(w, want, w.receive(q, all)[0]["Attributes"], "the first receive is noted once")
 		}},
+		{"3.4 [A] the header X-Amzn-Trace-Id of a send is its trace header, unless it has one of its own", func(w *wire) {
+			q := w.queue("q")
+			traced := func(by, action string, in m) string {
+				r := w.request(action, in)
+				r.Header.Set("X-Amzn-Trace-Id", by)
+				x := do(w, w.s, r)
+				require.Equal(w, 200, x.status, x.body)
+				return x.body
+			}
+			own := m{"MessageSystemAttributes": m{"AWSTraceHeader": text("String", "Root=own")}}
+			said := traced("Root=1;Sampled=1", "SendMessage", m{"QueueUrl": q, "MessageBody": "1"})
+			require.NotContains(w, said, "MD5OfMessageSystemAttributes", "of which the sender knows nothing")
+			traced("Root=2", "SendMessage", m{"QueueUrl": q, "MessageBody": "2", "MessageSystemAttributes": own["MessageSystemAttributes"]})
+			traced("Root=3", "SendMessageBatch", batch(q, entry("a", "3"), entry("b", "4", own)))
+			traced("Root=\x01", "SendMessage", m{"QueueUrl": q, "MessageBody": "5"}) // an answer could not carry it
+			var got []any
+			for _, message := range w.receive(q, m{"AttributeNames": []any{"AWSTraceHeader"}}) {
+				attributes, _ := message["Attributes"].(m)
+				got = append(got, attributes["AWSTraceHeader"])
+			}
+			require.Equal(w, []any{"Root=1;Sampled=1", "Root=own", "Root=3", "Root=own", nil}, got)
+		}},
 		{"3.4 [A] system attributes of a FIFO queue", func(w *wire) {
 			q := w.queue("q.fifo", "ContentBasedDeduplication", "true")
 			out := w.put(q, "x", m{"MessageGroupId": "g"})

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -51,27 +52,34 @@ func checkRules(t *testing.T, o sqshttp.Options, rules []rule) {
 	}
 }
 
-// send carries out an action and returns what came back, as it is and as JSON would say
-// it. It may be called in any goroutine.
-func (w *wire) send(action string, in m) (exchange, m) {
+// request returns an action as a request.
+func (w *wire) request(action string, in m) *http.Request {
 	if !w.query {
 		body, err := json.Marshal(in)
 		require.NoError(w, err)
-		x := call(w, w.s, action, string(body))
-		out := m{}
-		if x.body != "" {
-			d := json.NewDecoder(strings.NewReader(x.body))
-			d.UseNumber()
-			require.NoError(w, d.Decode(&out))
-		}
-		return x, out
+		return jsonRequest(action, string(body))
 	}
 	form := url.Values{"Action": {action}, "Version": {"2012-11-05"}}
 	spread(form, "", in)
 	r := httptest.NewRequest("POST", host+"/", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	x := do(w, w.s, r)
-	return x, gather(w, x.body)
+	return r
+}
+
+// send carries out an action and returns what came back, as it is and as JSON would say
+// it. It may be called in any goroutine.
+func (w *wire) send(action string, in m) (exchange, m) {
+	x := do(w, w.s, w.request(action, in))
+	if w.query {
+		return x, gather(w, x.body)
+	}
+	out := m{}
+	if x.body != "" {
+		d := json.NewDecoder(strings.NewReader(x.body))
+		d.UseNumber()
+		require.NoError(w, d.Decode(&out))
+	}
+	return x, out
 }
 
 // ok carries out an action that has to succeed.

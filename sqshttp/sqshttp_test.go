@@ -50,10 +50,14 @@ func do(t testing.TB, s *sqshttp.Service, r *http.Request) exchange {
 // call sends a request of the JSON protocol.
 func call(t testing.TB, s *sqshttp.Service, action, body string) exchange {
 	t.Helper()
+	return do(t, s, jsonRequest(action, body))
+}
+
+func jsonRequest(action, body string) *http.Request {
 	r := httptest.NewRequest("POST", host+"/", strings.NewReader(body))
 	r.Header.Set("X-Amz-Target", "AmazonSQS."+action)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	return do(t, s, r)
+	return r
 }
 
 // query sends a request of the Query protocol, as a form.
