@@ -83,7 +83,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, stopping context
 	if err != nil {
 		a = c.encode("", newID(), nil, busy) // to be heard by who is still there
 	}
-	a.write(w)
+	p.write(w, a)
 }
 
 func (a *answer) write(w http.ResponseWriter) {

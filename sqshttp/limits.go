@@ -64,19 +64,26 @@ type port struct {
 	conn     *http.ResponseController
 	stopping context.Context // ends when polls are to end, with an answer
 	readBy   time.Time       // when the body has to be there
+	heard    bool            // it is there
 	room     chan struct{}   // that a large body has taken
 }
 
 // begin limits the time of a request, where the server can: of reading its body, be it to
 // throw it away, and of what is written until that is read. A body that has been read
-// ends the first limit.
+// ends both limits: a request may wait for long, a send for room as a receive for messages.
 func (p *port) begin() {
 	p.readBy = time.Now().Add(readTime)
 	p.conn.SetReadDeadline(p.readBy)
-	p.answerWithin(readTime + writeTime)
+	p.conn.SetWriteDeadline(p.readBy.Add(writeTime))
 }
 
-func (p *port) answerWithin(d time.Duration) { p.conn.SetWriteDeadline(time.Now().Add(d)) }
+// write writes the answer, within the time for that.
+func (p *port) write(w http.ResponseWriter, a *answer) {
+	if p.heard {
+		p.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	}
+	a.write(w)
+}
 
 // read returns the body of a request.
 func (p *port) read(r *http.Request) ([]byte, error) {
@@ -92,7 +99,9 @@ func (p *port) read(r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, timedOut.because("The body of the request did not come in time.")
 	}
-	p.answerWithin(writeTime)
+	p.heard = true
+	p.conn.SetReadDeadline(time.Time{}) // or looking whether the client is there would end with it
+	p.conn.SetWriteDeadline(time.Time{})
 	return body, nil
 }
 
@@ -212,7 +221,6 @@ func (c *call) poll(wait time.Duration, receive func(c *call) error) error {
 	if p.polls.Add(1) > p.most {
 		return busy
 	}
-	p.answerWithin(wait + writeTime)
 	waiting := *c
 	var cancel context.CancelFunc
 	waiting.ctx, cancel = context.WithCancel(c.ctx)

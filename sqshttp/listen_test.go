@@ -201,6 +201,39 @@ func TestPollWhoseBodyWasSlowIsAnswered(t *testing.T) {
 	})
 }
 
+// A send that waits for room is answered when it has it, however long that takes: else its
+// client would send the message again.
+func TestSendThatWaitsForRoomIsAnswered(t *testing.T) {
+	for name, text := range map[string]string{
+		"POST": request("SendMessage", `{"QueueUrl":"full","MessageBody":"second"}`),
+		"GET":  "GET /000000000000/full?Action=SendMessage&MessageBody=second HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
+				q, err := dabchick.New("full", dabchick.Options[string]{MaxMessages: 1})
+				require.NoError(t, err)
+				require.NoError(t, Register(s, q))
+				_, err = q.Send(t.Context(), "first")
+				require.NoError(t, err)
+				c := mustConnect(t, p)
+				_, err = io.WriteString(c, text)
+				require.NoError(t, err)
+				for range 2 {
+					time.Sleep(readTime + writeTime)
+					synctest.Wait()
+				}
+				_, err = q.Purge(t.Context())
+				require.NoError(t, err)
+				resp, _ := reply(t, c)
+				require.Equal(t, 200, resp.StatusCode)
+				m, ok := q.TryReceive()
+				require.True(t, ok)
+				require.Equal(t, "second", m.Body)
+			})
+		})
+	}
+}
+
 func TestLargeHeaderIsRefused(t *testing.T) {
 	serving(t, Options{}, ListenOptions{}, func(t *testing.T, s *Service, v *Server, p *pipes) {
 		for size, want := range map[int]string{60 << 10: "200 OK", 70 << 10: "431 Request Header Fields Too Large"} {
