@@ -13,10 +13,15 @@ import (
 // said turns what the queue underneath says into SQS's words: that it was deleted
 // meanwhile, or what its own bounds refuse if it was made natively.
 func (c *call) said(err error) error {
+	if errors.Is(err, dabchick.ErrClosed) {
+		return c.noQueue()
+	}
+	return inWords(err)
+}
+
+func inWords(err error) error {
 	invalid, bad := errors.AsType[*dabchick.InvalidError](err)
 	switch {
-	case errors.Is(err, dabchick.ErrClosed):
-		return c.noQueue()
 	case errors.Is(err, dabchick.ErrFull):
 		return requestThrottled.because("The queue is full.")
 	case errors.Is(err, dabchick.ErrInFlightLimit):

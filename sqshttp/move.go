@@ -181,7 +181,7 @@ func (t *moveTask) end(moved int, err error) {
 	case errors.Is(err, dabchick.ErrClosed):
 		t.status, t.reason = broken, queueDoesNotExist.code
 	default:
-		t.status, t.reason = broken, internalFailure.code
+		t.status, t.reason = broken, asError(inWords(err)).Code
 	}
 }
 

@@ -204,6 +204,21 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			is(w, "1", task, "ApproximateNumberOfMessagesMoved")
 			require.Len(w, w.receive(dead), 2)
 		}},
+		{"8.4 [U] a destination of the program's own that refuses a message fails the task, and says why", func(w *wire) {
+			_, dead := w.buried(1, "")
+			for name, o := range map[string]dabchick.Options[string]{
+				"RequestThrottled": {MaxMessages: 1, FailFast: true}, badValue: {MaxBytes: 2},
+			} {
+				require.NoError(w, sqshttp.Register(w.s, native(w, name, o)))
+				w.put(name, "x")
+				w.put(dead, "xxx")
+				w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn(name)}))
+				synctest.Wait()
+				is(w, "FAILED", list(w, dead)[0], "Status")
+				is(w, name, list(w, dead)[0], "FailureReason")
+				w.drop(dead, w.receive(dead)[0])
+			}
+		}},
 		{"1.3 [A] a source that is deleted ends its task; what is not moved is gone", func(w *wire) {
 			_, dead := w.buried(1, "")
 			full := native(w, "full", dabchick.Options[string]{MaxMessages: 1})
