@@ -230,8 +230,6 @@ func (s *settings) setRedrive(text, arn string, lookup func(string) (*queue, boo
 	switch {
 	case !ok:
 		return bad("Dead letter target does not exist.")
-	case target == arn:
-		return bad("Dead letter target must be another queue.")
 	case !s.kin(dead.set):
 		return bad("Dead-letter queue must be same type of queue as the source.")
 	case !dead.set.admits(arn):

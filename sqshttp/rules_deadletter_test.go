@@ -65,9 +65,29 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			w.refuses(badValue, q, "RedrivePolicy", elsewhere)
 			w.refused(badValue, "CreateQueue", create("new", "RedrivePolicy", redrivePolicy("nobody", 1)))
 		}},
-		{"8.1 [U] a queue is not its own dead-letter queue", func(w *wire) {
-			q := w.queue("q")
-			w.refuses(badValue, q, "RedrivePolicy", redrivePolicy(q, 1))
+		{"8.1 [A] a queue may name itself as its dead-letter queue; [U] messages stay, and go on being delivered", func(w *wire) {
+			for _, suffix := range []string{"", ".fifo"} {
+				w.refused(badValue, "CreateQueue", create("q"+suffix, "RedrivePolicy", redrivePolicy("q"+suffix, 1))) // it is not there yet
+				q := w.queue("q"+suffix, "VisibilityTimeout", "0")
+				w.set(q, "RedrivePolicy", redrivePolicy(q, 1))
+				w.set(q, "DelaySeconds", "0")
+				require.JSONEq(w, redrivePolicy(q, 1), w.attribute(q, "RedrivePolicy").(string))
+				require.Equal(w, []any{host + "/000000000000/" + q}, w.ok("ListDeadLetterSourceQueues", m{"QueueUrl": q})["queueUrls"])
+				more := m{}
+				if suffix != "" {
+					more = m{"MessageGroupId": "g", "MessageDeduplicationId": "1"}
+				}
+				w.put(q, "poison", more)
+				for range 3 {
+					require.Equal(w, []string{"poison"}, bodies(w.receive(q)))
+				}
+				dead := w.queue("dead" + suffix)
+				w.set(q, "RedrivePolicy", redrivePolicy(dead, 1))
+				require.Empty(w, w.receive(q))
+				require.Equal(w, []string{"poison"}, bodies(w.receive(dead)))
+				w.set(dead, "RedrivePolicy", redrivePolicy(dead, 1))
+				w.set(q, "RedrivePolicy", "")
+			}
 		}},
 		{"8.1 [D] many sources share a dead-letter queue, which may have one too", func(w *wire) {
 			w.queue("last")

@@ -260,7 +260,7 @@ func (s *Service) create(name string, attributes, tags map[string]string) (*queu
 
 // add adds a queue, in a change.
 func (s *Service) add(name string, q backing, set *settings, tags map[string]string) (*queue, error) {
-	if err := q.apply(set, s.deadLetters(set)); err != nil {
+	if err := q.apply(set, s.deadLetters(name, set)); err != nil {
 		return nil, err
 	}
 	if s.closed {
@@ -297,9 +297,10 @@ func (s *Service) has(name string) bool {
 	return ok
 }
 
-// deadLetters returns the queue that a redrive policy names, or nil. It needs a lock.
-func (s *Service) deadLetters(set *settings) backing {
-	if q, ok := s.queues[set.target]; ok && set.kin(q.set) {
+// deadLetters returns the queue that the redrive policy of one names, or nil if that is not
+// there, or itself: then its messages stay. It needs a lock.
+func (s *Service) deadLetters(name string, set *settings) backing {
+	if q, ok := s.queues[set.target]; ok && q.name != name && set.kin(q.set) {
 		return q.q
 	}
 	return nil
@@ -351,7 +352,7 @@ func (s *Service) change(q *queue, attributes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := q.q.apply(set, s.deadLetters(set)); err != nil {
+	if err := q.q.apply(set, s.deadLetters(q.name, set)); err != nil {
 		return err
 	}
 	s.mu.Lock()
