@@ -131,7 +131,8 @@ func (s *settings) set(name, value, arn string, lookup func(string) (*queue, boo
 		return setNumber(&s.maxSize, name, value, 1024, mostBytes)
 	case "FifoQueue":
 		if !strings.EqualFold(value, "true") {
-			return badAttribute(name, value)
+			return invalidAttributeValue.because("Invalid value for the parameter FifoQueue. " +
+				"Reason: Modifying queue type is not supported.")
 		}
 	case "ContentBasedDeduplication":
 		return setBool(&s.contentKey, name, value)

@@ -61,7 +61,7 @@ func (m *sending) outgoing(set *settings, trace string) (body string, o dabchick
 		return "", o, err
 	}
 	if m.size() > set.maxSize {
-		return "", o, tooLong(set.maxSize)
+		return "", o, tooLong{set.maxSize}
 	}
 	if o.TraceHeader, err = m.traceHeader(); err != nil {
 		return "", o, err
@@ -129,8 +129,14 @@ func (m *sending) ids(set *settings) (group, dedup string, err error) {
 	return group, dedup, nil
 }
 
-func tooLong(most int) error {
-	return invalidParameterValue.because("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", most)
+// tooLong is said of a message larger than its queue takes: in a batch in other words.
+type tooLong struct{ most int }
+
+func (t tooLong) Error() string { return t.Unwrap().Error() }
+func (t tooLong) Unwrap() error { return t.said("are invalid") }
+
+func (t tooLong) said(what string) error {
+	return invalidParameterValue.because("One or more parameters %s. Reason: Message must be shorter than %d bytes.", what, t.most)
 }
 
 func noDedupID() error {
@@ -183,6 +189,9 @@ func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
 			return invalidParameterValue.because("The message attribute '%s' %s", quoted(name), why)
 		}
 		base, _, _ := strings.Cut(v.DataType, ".")
+		empty := func() error {
+			return invalidParameterValue.because("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", quoted(name), base)
+		}
 		switch {
 		case v.DataType == "":
 			return nil, bad("must contain a non-empty message attribute type.")
@@ -192,14 +201,14 @@ func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
 			return nil, bad("has list values, which are not supported.")
 		case base == "Binary":
 			if len(v.BinaryValue) == 0 || v.StringValue != nil {
-				return nil, bad("must contain a non-empty message attribute value of type Binary.")
+				return nil, empty()
 			}
 			native[name] = dabchick.Attribute{Type: v.DataType, Data: v.BinaryValue}
 			continue
 		case base != "String" && base != "Number":
 			return nil, bad("has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.")
 		case v.StringValue == nil || *v.StringValue == "" || len(v.BinaryValue) > 0:
-			return nil, bad("must contain a non-empty message attribute value of type " + base + ".")
+			return nil, empty()
 		case !legal(*v.StringValue):
 			return nil, bad("has characters that are not allowed.")
 		case base == "Number" && !isNumber(*v.StringValue):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"time"
 
@@ -110,6 +111,9 @@ func sendMessageBatch(c *call, in *sendBatchInput) (any, error) {
 	for i := range in.Entries {
 		e := &in.Entries[i]
 		body, o, err := e.outgoing(set, c.trace)
+		if t, ok := errors.AsType[tooLong](err); ok {
+			err = t.said("cannot be validated")
+		}
 		if err != nil {
 			out.Failed = append(out.Failed, failed(e.Id, err))
 			continue
@@ -160,7 +164,7 @@ func (in *sendBatchInput) check(set *settings) error {
 	}
 	for i := range in.Entries {
 		if set.fifo && in.Entries[i].size() > set.maxSize {
-			return tooLong(set.maxSize)
+			return tooLong{set.maxSize}
 		}
 	}
 	return nil
@@ -193,9 +197,9 @@ func receiveMessage(c *call, in *receiveInput) (any, error) {
 // options checks a receive against the rules, and returns it as the queue takes it.
 func (in *receiveInput) options(set *settings) (o dabchick.ReceiveOptions, err error) {
 	if err := cmp.Or(
-		inRange("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10),
-		inRange("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20),
-		inRange("VisibilityTimeout", in.VisibilityTimeout, 0, 43_200),
+		inRange("MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, "between %d and %d"),
+		inRange("WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, ">= %d and <= %d"),
+		inRange("VisibilityTimeout", in.VisibilityTimeout, 0, 43_200, "between %d and %d"),
 	); err != nil {
 		return o, err
 	}
@@ -218,12 +222,11 @@ func (in *receiveInput) options(set *settings) (o dabchick.ReceiveOptions, err e
 	return o, nil
 }
 
-func inRange(parameter string, n *int, least, most int) error {
+func inRange(parameter string, n *int, least, most int, form string) error {
 	if n == nil || *n >= least && *n <= most {
 		return nil
 	}
-	return invalidParameterValue.because("Value %d for parameter %s is invalid. Reason: Must be between %d and %d, if provided.",
-		*n, parameter, least, most)
+	return badValue(parameter, *n, "Must be "+fmt.Sprintf(form, least, most)+", if provided.")
 }
 
 // mostHeld is how long a message may be in flight after its receive, extensions

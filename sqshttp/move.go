@@ -107,7 +107,7 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 		isTarget = isTarget || q.set.target == source.name
 	}
 	if !isTarget {
-		return nil, nil, badValue("SourceArn", in.SourceArn, "Source queue must be configured as a Dead Letter Queue.")
+		return nil, nil, invalidParameterValue.because("Source queue must be configured as a Dead Letter Queue.")
 	}
 	if in.DestinationArn != "" {
 		if err := checkARN("DestinationArn", in.DestinationArn); err != nil {
@@ -125,7 +125,8 @@ func (s *Service) endsOfMove(in *startMoveInput) (source *queue, to backing, err
 		to = destination.q
 	}
 	if slices.ContainsFunc(source.moves, func(t *moveTask) bool { return t.status == running || t.status == cancelling }) {
-		return nil, nil, badValue("SourceArn", in.SourceArn, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+		return nil, nil, invalidParameterValue.because("There is already a task running. " +
+			"Only one active task is allowed for a source queue arn at a given time.")
 	}
 	return source, to, nil
 }
@@ -223,17 +224,19 @@ func cancelMessageMoveTask(c *call, in *cancelMoveInput) (any, error) {
 	var named moveTask
 	raw, err := base64.StdEncoding.DecodeString(in.TaskHandle)
 	if len(in.TaskHandle) > mostHandle || err != nil || json.Unmarshal(raw, &named) != nil || named.ID == "" {
-		return nil, badValue("TaskHandle", quoted(in.TaskHandle), "it is not a task handle.")
+		return nil, invalidParameterValue.because("Value for parameter TaskHandle is invalid.")
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if source, ok := c.s.byARN(named.Source); ok {
-		for _, t := range source.moves {
-			if t.ID == named.ID && t.status == running {
-				t.status = cancelling
-				t.cancel()
-				return cancelMoveOutput{t.moved}, nil
-			}
+	source, ok := c.s.byARN(named.Source)
+	if !ok {
+		return nil, noResource("SourceArn")
+	}
+	for _, t := range source.moves {
+		if t.ID == named.ID && t.status == running {
+			t.status = cancelling
+			t.cancel()
+			return cancelMoveOutput{t.moved}, nil
 		}
 	}
 	return nil, resourceNotFound.because("Task does not exist.")

@@ -90,7 +90,7 @@ func revoke(text, label string) (string, error) {
 	}
 	i := slices.Index(p.labels(), label)
 	if i < 0 {
-		return "", badValue("Label", quoted(label), "can't find label on existing policy.")
+		return "", badValue("Label", quoted(label), "can't find label.")
 	}
 	if p.Statement = slices.Delete(p.Statement, i, i+1); len(p.Statement) == 0 {
 		return "", nil
