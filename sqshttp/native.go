@@ -45,6 +45,8 @@ type bodies[T []byte | string] struct{ *dabchick.Queue[T] }
 // service would not know. If it has a DeadLetter, register that first. A queue of bytes
 // and one of texts cannot exchange dead letters. Its OnEvent may send and receive by
 // clients of the service, but not make, change or delete queues, nor start move tasks.
+// A panic in it goes to the request that caused the event; in a move task, for which no
+// request waits, it ends the program.
 //
 // A name that SQS would refuse, or that is taken, gives an *Error. An option that has
 // no form in SQS's attributes, such as a timeout of half a second, or a Driver, gives a
