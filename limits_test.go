@@ -314,7 +314,7 @@ func TestQueueThatIsClosedWhileASizeIsFound(t *testing.T) {
 // Sizes at the end of the range neither wrap round nor get past the bound.
 func TestMaxBytesWithHugeSizes(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		o := dabchick.Options[int]{MaxBytes: math.MaxInt64 - 1, FailFast: true, Size: func(n int) int { return n }}
+		o := dabchick.Options[int]{MaxBytes: math.MaxInt - 1, FailFast: true, Size: func(n int) int { return n }}
 		q := mustNew(t, o)
 		var invalid *dabchick.InvalidError
 		_, err := q.SendWith(ctx, math.MaxInt, dabchick.SendOptions{

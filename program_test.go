@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -479,7 +480,7 @@ func (p *program) settleMany(i int) error {
 // sleep lets time pass, often to just before, at or just after an instant at
 // which something happens.
 func (p *program) sleep() {
-	d := p.pick(1, time.Millisecond, time.Second, 4*time.Second, time.Duration(1+p.draw(1e10)))
+	d := p.pick(1, time.Millisecond, time.Second, 4*time.Second, time.Duration(1+p.draw(min(1e10, math.MaxInt))))
 	if next := append(p.models[0].next(), p.models[1].next()...); len(next) > 0 && p.draw(3) > 0 {
 		if to := next[p.draw(len(next))] + time.Duration(p.draw(3)-1) - p.now(); to > 0 && (to < time.Minute || p.draw(20) == 0) {
 			d = to

@@ -210,7 +210,7 @@ func TestExponentialBackoff(t *testing.T) {
 	}
 	for _, d := range []time.Duration{-1 << 63, -7, -1, 0} {
 		require.Zero(t, worker.ExponentialBackoff(d, d)(3))
-		require.Zero(t, worker.ExponentialBackoff(d, time.Hour)(1<<40))
+		require.Zero(t, worker.ExponentialBackoff(d, time.Hour)(math.MaxInt))
 		require.Zero(t, worker.ExponentialBackoff(time.Hour, d)(3))
 	}
 }
