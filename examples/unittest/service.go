@@ -38,7 +38,7 @@ func NewService(mailer Mailer) (*Service, error) {
 		return nil, err
 	}
 	mails, err := dabchick.New("mails", dabchick.Options[Welcome]{
-		VisibilityTimeout: time.Minute, DeadLetter: dead, MaxReceives: 10,
+		VisibilityTimeout: time.Minute, DeadLetter: dead, MaxReceives: 30, // for 17 hours at least
 	})
 	if err != nil {
 		return nil, err
