@@ -53,6 +53,8 @@ func TestUsageErrors(t *testing.T) {
 		{"bench -batch 11", "-batch is 11, allowed: 1 to 10"},
 		{"bench -size 0", "-size is 0, allowed: 1 to 102400"},
 		{"serve -addr 9324", `addr is "9324", allowed: host:port`},
+		{"serve -addr 127.0.0.1:99999", `addr is "127.0.0.1:99999", allowed: host:port`},
+		{"serve -addr 127.0.0.1:nosuch", `addr is "127.0.0.1:nosuch", allowed: host:port`},
 		{"serve -addr 0.0.0.0:0", "allowed without keys: loopback"},
 		{"serve -addr 0.0.0.0:0 -key AKID:secret", "needs -host"},
 		{"serve -key secret", "-key is not of the form ID:SECRET"},
@@ -82,7 +84,6 @@ func TestFailures(t *testing.T) {
 		{"redrive jobs", "must be configured as a Dead Letter Queue"},
 		{"redrive jobs -status", "jobs has had no move task"},
 		{"create jobs -attribute VisibilityTimeout=50000", "VisibilityTimeout"},
-		{"serve -addr 127.0.0.1:99999", "99999"},
 		{"create a*b", "Can only include alphanumeric characters"},
 		{"send jobs \x01", "InvalidMessageContents"},
 	} {

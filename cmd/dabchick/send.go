@@ -188,11 +188,15 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 		empty += b.empty
 		if len(b.lines) > 0 {
 			// Once begun, a call is finished: it has to be known what was sent.
-			n, err := p.sendBatch(context.WithoutCancel(ctx), o, b)
-			sent, refused, last = sent+n, refused+len(b.lines)-n, b.at[len(b.at)-1]
-			bar.add(n)
+			ok, err := p.sendBatch(context.WithoutCancel(ctx), o, b)
+			last = b.at[len(b.at)-1]
 			if err != nil {
 				return fmt.Errorf("lines %d to %d: %w; %d messages were sent before", b.at[0], last, err, sent)
+			}
+			sent, refused = sent+len(ok), refused+len(b.lines)-len(ok)
+			bar.add(len(ok))
+			if err := p.report(ok); err != nil {
+				return fmt.Errorf("%w; %d messages were sent", err, sent)
 			}
 		}
 		if b.err == io.EOF {
@@ -207,7 +211,9 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 		fmt.Fprintf(p.err, "dabchick: send: %d empty lines were left out: SQS takes no empty message\n", empty)
 	}
 	if !p.json {
-		fmt.Fprintf(p.out, "%d messages sent to %s\n", sent, o.queue)
+		if _, err := fmt.Fprintf(p.out, "%d messages sent to %s\n", sent, o.queue); err != nil {
+			return fmt.Errorf("%w; %d messages were sent", err, sent)
+		}
 	}
 	if refused > 0 {
 		return fmt.Errorf("%d of %d lines were refused", refused, sent+refused)
@@ -215,8 +221,21 @@ func (p *program) sendLines(ctx context.Context, f sendFlags, queue string) erro
 	return nil
 }
 
-// sendBatch sends lines, and returns how many were sent. An error means that none were.
-func (p *program) sendBatch(ctx context.Context, o *outbox, b batch) (int, error) {
+// report prints what was sent, with -json.
+func (p *program) report(sent []sentLine) error {
+	if !p.json {
+		return nil
+	}
+	for _, l := range sent {
+		if err := p.emit(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendBatch sends lines, and returns those that were sent. An error means that none were.
+func (p *program) sendBatch(ctx context.Context, o *outbox, b batch) ([]sentLine, error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: o.url}
 	for i, text := range b.lines {
 		if !utf8.ValidString(text) {
@@ -230,23 +249,20 @@ func (p *program) sendBatch(ctx context.Context, o *outbox, b batch) (int, error
 		in.Entries = append(in.Entries, o.entry(strconv.Itoa(i), text, dedup))
 	}
 	if len(in.Entries) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	out, err := o.SendMessageBatch(ctx, in, o.zero.option)
 	if err != nil {
-		return 0, o.explain(err)
+		return nil, o.explain(err)
 	}
 	for _, f := range out.Failed {
 		fmt.Fprintf(p.err, "dabchick: send: line %d: %s\n", b.lineOf(f.Id), oneLine(aws.ToString(f.Code)+": "+aws.ToString(f.Message)))
 	}
-	if p.json {
-		for _, s := range out.Successful {
-			if err := p.emit(sentLine{b.lineOf(s.Id), *s.MessageId, aws.ToString(s.SequenceNumber)}); err != nil {
-				return 0, err
-			}
-		}
+	var sent []sentLine
+	for _, s := range out.Successful {
+		sent = append(sent, sentLine{b.lineOf(s.Id), aws.ToString(s.MessageId), aws.ToString(s.SequenceNumber)})
 	}
-	return len(out.Successful), nil
+	return sent, nil
 }
 
 // lineOf returns the number of the line that was sent under an entry's id.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -183,4 +185,21 @@ func TestLinesAreNotSentTwiceToAFIFOQueue(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, ms, 3)
 	require.Equal(t, "c", ms[2].Body)
+}
+
+// full is a disk that takes nothing more.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// What cannot be reported has been sent all the same, and is not passed over.
+func TestSendWhoseOutputFails(t *testing.T) {
+	for _, x := range [][]string{{"send", "jobs"}, {"send", "jobs", "-json"}} {
+		s := newService(t, "jobs")
+		var errs bytes.Buffer
+		p := program{in: strings.NewReader("a\nb\nc\n"), out: full{}, err: &errs, http: s}
+		require.Equal(t, exitFailed, p.run(t.Context(), x))
+		require.Equal(t, "dabchick: send: no space left; 3 messages were sent\n", errs.String())
+		require.Equal(t, 3, visible(t, s, "jobs"))
+	}
 }

@@ -133,7 +133,10 @@ func (c *config) addKeys(from string, texts []string) error {
 // admit refuses an address at which strangers would be let in without that being said,
 // and adds its name to those that the server answers to.
 func (c *config) admit(open bool) error {
-	host, _, err := net.SplitHostPort(c.Addr)
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
 		return usagef("addr is %q, allowed: host:port as %s", c.Addr, localAddr)
 	}
