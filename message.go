@@ -81,7 +81,8 @@ type Attribute = driver.Attribute
 func StringAttribute(text string) Attribute { return Attribute{Type: "String", Text: text} }
 
 // NumberAttribute returns an attribute of type Number. The text is a decimal
-// number; it is carried as it is written.
+// number from -1.79e308 to 1.79e308, with any number of digits; it is carried as it
+// is written. Another text is refused when it is sent.
 func NumberAttribute(text string) Attribute { return Attribute{Type: "Number", Text: text} }
 
 // BinaryAttribute returns an attribute of type Binary. An empty value is
@@ -261,7 +262,7 @@ func checkAttributes(attributes map[string]Attribute) error {
 			}
 		case "Number":
 			if !isDecimal(a.Text) {
-				return &InvalidError{field + ".Text", a.Text, "a decimal number"}
+				return &InvalidError{field + ".Text", a.Text, "a decimal number from -1.79e308 to 1.79e308"}
 			}
 		case "Binary":
 			if len(a.Data) == 0 {

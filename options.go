@@ -170,11 +170,12 @@ type SendOptions struct {
 	Delay time.Duration
 	// Group names the message group: on a FIFO queue, whose messages all have
 	// one, what is kept in order; on a standard queue a tenant, who should not
-	// crowd out others. See Options.FIFO and Options.Fairness. "" means none.
+	// crowd out others. See Options.FIFO and Options.Fairness. It is UTF-8 of any
+	// length; "" means none.
 	Group string
 	// DedupID names what is sent, on a FIFO queue: a second send with the same
-	// id stores nothing while the first is remembered. "" leaves it to the
-	// queue's DedupKey.
+	// id stores nothing while the first is remembered. It is UTF-8 of any length; ""
+	// leaves it to the queue's DedupKey. A standard queue refuses any other.
 	DedupID string
 	// Attributes travel beside the body. The map is copied; the bytes of
 	// binary values are not, and must not be changed any more. Names and values
@@ -201,7 +202,8 @@ type ReceiveOptions struct {
 	// if its answer was lost: a receive with the same id, within 5 minutes and
 	// while the messages are in flight and nothing was done to them, returns
 	// the same messages with the same receipts, hidden anew, and counts as the
-	// same delivery. Else it is a receive like any other. "" means none.
+	// same delivery. Else it is a receive like any other. "" means none; a standard
+	// queue refuses any other.
 	AttemptID string
 }
 

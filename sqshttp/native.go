@@ -48,9 +48,10 @@ type bodies[T []byte | string] struct{ *dabchick.Queue[T] }
 // A panic in it goes to the request that caused the event; in a move task, for which no
 // request waits, it ends the program.
 //
-// A name that SQS would refuse, or that is taken, gives an *Error. An option that has
-// no form in SQS's attributes, such as a timeout of half a second, or a Driver, gives a
-// *dabchick.InvalidError. Nothing has changed then.
+// A name that SQS would refuse, or that is taken, gives an *Error. A time or a number of
+// receives that SQS's attributes cannot say, such as a timeout of half a second, a Driver,
+// or a DeadLetter that is not of this service gives a *dabchick.InvalidError. Nothing has
+// changed then. Options for which SQS has no attribute, such as bounds, stay as they are.
 func Register[T []byte | string](s *Service, q *dabchick.Queue[T]) error {
 	name, o := q.Name(), q.Options()
 	if err := checkQueueName(name, o.FIFO); err != nil {

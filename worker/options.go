@@ -65,9 +65,10 @@ type Options struct {
 	// It must not panic.
 	OnEvent func(Event)
 
-	// Logger gets what somebody should know: panics, lost leases and calls of
-	// the queue that failed as errors, failures of handlers as warnings. nil
-	// means none.
+	// Logger gets what somebody should know: panics, lost leases, abandoned handlers
+	// and calls of the queue that failed as errors; failures of handlers, handlers that
+	// are stuck, and renewals that failed and are tried again as warnings; and how many
+	// workers there are, with Scale, as information. nil means none.
 	Logger *slog.Logger
 }
 

@@ -178,7 +178,7 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 // message or batch after the other in the calling goroutine, until there is
 // nothing left that can be delivered. What failed is hidden for its backoff, and
 // waits for another Drain or pool. It returns the context's error if that ended
-// first, or that of a receive. As with Run, a pool does this once.
+// first, or that of a receive or of the Limiter. As with Run, a pool does this once.
 //
 // For programs that run now and then, and for tests.
 func (p *Pool[T]) Drain(ctx context.Context) error {
