@@ -123,9 +123,7 @@ func measure(text string) error {
 	}
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
-		if syscall.Getpgrp() == os.Getpid() {
-			syscall.Kill(0, syscall.SIGKILL)
-		}
+		killOwnGroup()
 		os.Exit(1)
 	}()
 	ctx, cancel := context.WithCancel(context.Background()) // as in a program; nobody cancels it

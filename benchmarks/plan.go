@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dabchickmq/dabchick/benchmarks/internal/report"
@@ -162,8 +161,8 @@ func (p *plan) start(ctx context.Context, c workload.Cell) (result workload.Resu
 	}
 	defer os.RemoveAll(dir)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	makeGroup(cmd)
+	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return result, err
@@ -174,7 +173,7 @@ func (p *plan) start(ctx context.Context, c workload.Cell) (result workload.Resu
 	cmd.WaitDelay = time.Second // a server may hold the pipes
 	err = cmd.Run()
 	if cmd.Process != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever it has left
+		killGroup(cmd.Process) // whatever it has left
 	}
 	switch {
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
