@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/spf13/cobra"
 )
 
@@ -68,6 +69,9 @@ func (p *program) connect(ctx context.Context, t target) (*client, error) {
 		return nil, err
 	}
 	c.Region = cmp.Or(t.region, c.Region, "us-east-1")
+	if !smithyhttp.ValidHostLabel(c.Region) {
+		return nil, usagef("region is %q, allowed: letters, digits and -", c.Region)
+	}
 	there := func(o *sqs.Options) { o.BaseEndpoint = &at } // after the SDK has looked at the environment itself
 	return &client{Client: sqs.NewFromConfig(c, there), endpoint: at}, nil
 }

@@ -25,6 +25,7 @@ func TestUsageErrors(t *testing.T) {
 		{"queues -jsn", "unknown flag: --jsn"},
 		{"queues extra", `unexpected argument "extra"`},
 		{"queues -endpoint localhost:9324", `-endpoint is "localhost:9324", allowed: a URL`},
+		{"queues -region Mars!", `region is "Mars!", allowed: letters, digits and -`},
 		{"create", "QUEUE is missing"},
 		{"create jobs -attribute Delay", `-attribute is "Delay", allowed: name=value`},
 		{"create jobs -tag a=1 -tag a=2", "-tag a is given twice"},
