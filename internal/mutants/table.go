@@ -179,7 +179,7 @@ var inQueues = []bug{
 		"c.bytes -= m.size", "",
 		"TestMaxBytes TestRandomProgram"},
 	{"the oldest age forgets what is in the backlog", "I8", "retention.go",
-		"at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif c.backlog.peek(c.now) {", "at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif first := c.backlog.peek(c.now); first != nil && ok {",
+		"at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif c.backlog.peek(c.now) {", "at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif c.backlog.peek(c.now) && ok {",
 		"TestStats TestRandomProgram"},
 	{"an arrival on a backend counts twice", "I8", "backend.go",
 		"&b.queue.totals.Arrived, 1,", "&b.queue.totals.Arrived, 2,",
