@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unique"
 
@@ -18,29 +19,34 @@ type backend[T any] struct {
 	driver driver.Queue
 	codec  Codec[T]
 
-	// resumed is closed when a pause ends; nil while there is none. Guarded by
-	// the queue's mu.
+	// resumed is closed when a pause ends; nil while there is none. open ends, by
+	// shut, when one begins, or the queue is closed: receives that wait in the driver
+	// wait no longer. Guarded by the queue's mu.
 	resumed chan struct{}
+	open    context.Context
+	shut    func()
 	// quit is closed when the queue is closed.
 	quit chan struct{}
 }
 
-// moveTimeout is how long a dead letter may take into a backend. The move is
-// made for whoever came upon the message, and has no context of its own.
-const moveTimeout = 30 * time.Second
-
 var errNotOnBackend = fmt.Errorf("%w by a queue on a backend", errors.ErrUnsupported)
 
 func newBackend[T any](q *Queue[T], o *Options[T]) *backend[T] {
-	return &backend[T]{queue: q, driver: o.Driver, codec: o.Codec, quit: make(chan struct{})}
+	b := &backend[T]{queue: q, driver: o.Driver, codec: o.Codec, quit: make(chan struct{})}
+	b.open, b.shut = context.WithCancel(context.Background())
+	return b
 }
 
-// err leaves the error of a context that ended bare.
+// err leaves the error of ctx bare if that has ended, however the driver wraps it. That of
+// another context, of a driver that gives up by itself, say, it wraps like all else.
 func (b *backend[T]) err(ctx context.Context, op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if end := ctx.Err(); end != nil && errors.Is(err, end) {
 		return end
 	}
-	return b.queue.fail(op, err)
+	return &opError{op, b.queue.name, err}
 }
 
 // outgoing encodes a message.
@@ -90,6 +96,7 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 		s.fail(err)
 		return
 	}
+	var events []Event[T]
 	for i, r := range sent {
 		e := entries[i]
 		if r.Err != nil {
@@ -106,9 +113,10 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 		if batch[i].Delay > 0 {
 			m.State = Delayed
 		}
-		b.tell(&b.queue.totals.Sent, 1, &Event[T]{Kind: Sent, Message: m})
+		events = append(events, Event[T]{Kind: Sent, Message: m})
 	}
 	s.entries = nil
+	b.tell(&b.queue.totals.Sent, len(events), events...)
 }
 
 // receive asks the driver until there is a message, a dead letter not counted,
@@ -127,15 +135,15 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 		if wait != Forever {
 			r.Wait = max(wait-time.Since(start), 0)
 		}
-		if err := b.awaitResume(ctx, r.Wait); err != nil {
-			if err == errWait {
-				b.tell(&b.queue.totals.EmptyReceives, 1, nil)
-				return nil, nil
-			}
-			return nil, b.err(ctx, "receive", err)
-		}
-		got, err := b.driver.Receive(ctx, r)
-		if err != nil {
+		got, err := b.poll(ctx, r)
+		switch err {
+		case nil:
+		case errAgain:
+			continue
+		case errWait:
+			b.tell(&b.queue.totals.EmptyReceives, 1)
+			return nil, nil
+		default:
 			return nil, b.err(ctx, "receive", err)
 		}
 		ms, err := b.deliveries(ctx, got)
@@ -143,7 +151,7 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 			return ms, b.err(ctx, "receive", err)
 		}
 		if wait != Forever && time.Since(start) >= wait && len(got) == 0 {
-			b.tell(&b.queue.totals.EmptyReceives, 1, nil)
+			b.tell(&b.queue.totals.EmptyReceives, 1)
 			return nil, nil
 		}
 		if err := ctx.Err(); err != nil { // the driver had nothing to say of it
@@ -152,30 +160,82 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 	}
 }
 
+// poll asks the driver once, when the queue is not paused. It returns errWait if it was
+// paused for all of the wait, and errAgain if a pause or the end of the queue came upon
+// the driver waiting.
+func (b *backend[T]) poll(ctx context.Context, r driver.Receive) ([]driver.Message, error) {
+	open, err := b.awaitResume(ctx, r.Wait)
+	if err != nil {
+		return nil, err
+	}
+	polling, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(open, cancel)()
+	got, err := b.fetch(polling, r)
+	if end := polling.Err(); end != nil && ctx.Err() == nil && errors.Is(err, end) {
+		err = errAgain
+	}
+	return got, err
+}
+
+// fetch receives from the driver, and gives back at once what nobody has asked for.
+func (b *backend[T]) fetch(ctx context.Context, r driver.Receive) ([]driver.Message, error) {
+	got, err := b.driver.Receive(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(got) > r.Max {
+		spare := slices.DeleteFunc(slices.Clone(got[r.Max:]), func(m driver.Message) bool {
+			return slices.ContainsFunc(got[:r.Max], func(kept driver.Message) bool { return kept.Handle == m.Handle })
+		})
+		b.release(ctx, spare...)
+		got = got[:r.Max]
+	}
+	return got, nil
+}
+
+// release makes messages visible that were received and go to nobody. Their attempts
+// are spent.
+func (b *backend[T]) release(ctx context.Context, ms ...driver.Message) {
+	if len(ms) == 0 {
+		return
+	}
+	ctx, cancel := finishing(ctx)
+	defer cancel()
+	changes := make([]driver.Change, len(ms))
+	for i := range ms {
+		changes[i].Handle = ms[i].Handle
+	}
+	b.driver.ChangeVisibility(ctx, changes)
+}
+
 // deliveries decodes what the driver gave, and carries away those that have had
 // their last delivery. A body that cannot be decoded is an error only if there
 // is nothing to return beside it; its message comes up again.
 func (b *backend[T]) deliveries(ctx context.Context, got []driver.Message) ([]Message[T], error) {
 	opts := b.queue.Options()
 	var ms []Message[T]
-	var undecoded error
+	var events []Event[T]
+	var undecoded, refused error
 	for i := range got {
 		m, err := b.message(&got[i])
 		if err != nil {
 			undecoded = err
 			continue
 		}
-		if opts.DeadLetter != nil && got[i].Receives > opts.MaxReceives {
+		if opts.DeadLetter != nil && got[i].Receives > opts.MaxReceives && !isTimeout(refused) {
+			var taken bool
 			why := limitReason(opts.MaxReceives, b.queue.name)
-			if b.carry(ctx, &m, opts.DeadLetter, m.Receives-1, why) == nil {
-				continue
+			if taken, refused = b.carry(ctx, &m, opts.DeadLetter, m.Receives-1, why); taken {
+				continue // if it was not deleted, it comes up again
 			}
 		}
 		ms = append(ms, m)
-		b.tell(&b.queue.totals.Received, 1, &Event[T]{Kind: Received, Message: m})
+		events = append(events, Event[T]{Kind: Received, Message: m})
 	}
 	if len(ms) > 0 {
 		undecoded = nil
+		b.tell(&b.queue.totals.Received, len(ms), events...)
 	}
 	return ms, undecoded
 }
@@ -211,89 +271,8 @@ func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
 	return m, nil
 }
 
-// carry takes a received message to a dead-letter queue: first it is stored
-// there, then deleted here. A crash between the two leaves it in both.
-func (b *backend[T]) carry(ctx context.Context, m *Message[T], to *Queue[T], receives int, why string) error {
-	p := parcel[T]{body: m.Body, group: m.group, sentAt: m.SentAt(), firstAt: m.FirstReceivedAt()}
-	p.more = b.queue.buried(m.more, m.ID, p.sentAt, time.Now(), int64(receives), why)
-	if err := to.arrive(&p); err != nil {
-		return err
-	}
-	if err := b.delete(ctx, m.Receipt); err != nil {
-		return err
-	}
-	b.tell(&b.queue.totals.DeadLettered, 1, &Event[T]{Kind: DeadLettered, Message: *m, To: to.name, Reason: why})
-	return nil
-}
-
-func (b *backend[T]) deadLetter(ctx context.Context, m *Message[T], reason string) error {
-	to := b.queue.Options().DeadLetter
-	if to == nil {
-		return ErrNoDeadLetterQueue
-	}
-	return b.carry(ctx, m, to, m.Receives, reason)
-}
-
-func (b *backend[T]) arrive(p *parcel[T]) error {
-	ctx, cancel := context.WithTimeout(context.Background(), moveTimeout)
-	defer cancel()
-	o, err := b.outgoing(p.body, p.more, p.group, Immediately)
-	if err != nil {
-		return err
-	}
-	sent, err := b.driver.Send(ctx, []driver.Outgoing{o})
-	switch {
-	case err != nil:
-		return err
-	case len(sent) != 1:
-		return answersError(len(sent), 1, "messages")
-	case sent[0].Err != nil:
-		return sent[0].Err
-	}
-	p.taken = true
-	m := Message[T]{ID: p.more.id, Body: p.body, State: Visible, queue: b.queue, more: p.more, group: p.group}
-	b.tell(&b.queue.totals.Arrived, 1, &Event[T]{Kind: Arrived, Message: m, Reason: p.more.origin.Reason})
-	return nil
-}
-
 func answersError(got, want int, of string) error {
 	return fmt.Errorf("driver answered %d results for %d %s", got, want, of)
-}
-
-func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, error) {
-	if o.To == nil && o.Source == nil {
-		return false, ErrNoOrigin
-	}
-	got, err := b.driver.Receive(ctx, driver.Receive{Max: 1, Visibility: moveTimeout})
-	if err != nil || len(got) == 0 {
-		return false, err
-	}
-	m, err := b.message(&got[0])
-	var to *Queue[T]
-	if err == nil {
-		to, err = o.destination(b.queue, m.more)
-	}
-	if err == nil {
-		_, err = to.send(ctx, &entry[T]{body: m.Body, more: m.more.fresh(), group: m.group, delay: Immediately, moved: new(parcel[T])})
-	}
-	if err != nil {
-		// The attempt is spent, but the message need not wait for its timeout.
-		b.driver.ChangeVisibility(context.WithoutCancel(ctx), []driver.Change{{Handle: got[0].Handle}})
-		return false, err
-	}
-	if err := b.delete(context.WithoutCancel(ctx), m.Receipt); err != nil {
-		return false, err
-	}
-	b.tell(&b.queue.totals.Redriven, 1, &Event[T]{Kind: Redriven, Message: m, To: to.name})
-	return true, nil
-}
-
-func (b *backend[T]) delete(ctx context.Context, r Receipt) error {
-	errs, err := b.driver.Delete(ctx, []string{r.handle.Value()})
-	if err == nil && len(errs) != 1 {
-		err = answersError(len(errs), 1, "receipts")
-	}
-	return firstError(append(errs, err)...)
 }
 
 func (b *backend[T]) settleOne(ctx context.Context, op settling, r Receipt, d time.Duration) error {
@@ -318,9 +297,6 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 		index = append(index, i)
 	}
 	errs, err := b.settleHandles(ctx, op, handles, max(d, 0))
-	if err == nil && len(errs) != len(handles) {
-		err = answersError(len(errs), len(handles), "receipts")
-	}
 	if err != nil {
 		return b.err(ctx, op.String(), err)
 	}
@@ -331,27 +307,37 @@ func (b *backend[T]) settle(ctx context.Context, op settling, receipts []Receipt
 	case d > 0:
 		kind = Extended
 	}
+	var events []Event[T]
 	for i, err := range errs {
 		failed = failed.add(index[i], err)
 		if err == nil {
-			b.tell(total, 1, &Event[T]{Kind: kind})
+			events = append(events, Event[T]{Kind: kind})
 		}
 	}
+	b.tell(total, len(events), events...)
 	return b.queue.failBatch(op.String(), failed)
 }
 
-func (b *backend[T]) settleHandles(ctx context.Context, op settling, handles []string, d time.Duration) ([]error, error) {
+// settleHandles has as many errors as handles, or one for all.
+func (b *backend[T]) settleHandles(
+	ctx context.Context, op settling, handles []string, d time.Duration,
+) (errs []error, err error) {
 	if len(handles) == 0 {
 		return nil, nil
 	}
 	if op == opDelete {
-		return b.driver.Delete(ctx, handles)
+		errs, err = b.driver.Delete(ctx, handles)
+	} else {
+		changes := make([]driver.Change, len(handles))
+		for i, h := range handles {
+			changes[i] = driver.Change{Handle: h, Timeout: d}
+		}
+		errs, err = b.driver.ChangeVisibility(ctx, changes)
 	}
-	changes := make([]driver.Change, len(handles))
-	for i, h := range handles {
-		changes[i] = driver.Change{Handle: h, Timeout: d}
+	if err == nil && len(errs) != len(handles) {
+		err = answersError(len(errs), len(handles), "receipts")
 	}
-	return b.driver.ChangeVisibility(ctx, changes)
+	return errs, err
 }
 
 func (b *backend[T]) purge(ctx context.Context) (int, error) {
@@ -363,7 +349,7 @@ func (b *backend[T]) purge(ctx context.Context) (int, error) {
 		return 0, b.err(ctx, "purge", err)
 	}
 	n := s.Visible + s.InFlight + s.Delayed
-	b.tell(&b.queue.totals.Purged, n, &Event[T]{Kind: Purged, Count: n})
+	b.tell(&b.queue.totals.Purged, n, Event[T]{Kind: Purged, Count: n})
 	return n, nil
 }
 
@@ -385,59 +371,69 @@ func (b *backend[T]) stats(ctx context.Context) (Stats, error) {
 	}, nil
 }
 
-// awaitResume waits while the queue is paused, for no longer than wait.
-func (b *backend[T]) awaitResume(ctx context.Context, wait time.Duration) error {
-	b.queue.mu.Lock()
-	resumed := b.resumed
-	b.queue.mu.Unlock()
-	if resumed == nil {
-		return nil
-	}
+// awaitResume waits while the queue is paused, for no longer than wait. It returns a
+// context that ends with the next pause, or with the queue.
+func (b *backend[T]) awaitResume(ctx context.Context, wait time.Duration) (open context.Context, err error) {
 	var over <-chan time.Time
-	if wait != Forever {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		over = t.C
-	}
-	select {
-	case <-resumed:
-		return nil
-	case <-b.quit:
-		return ErrClosed
-	case <-over:
-		return errWait
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		b.queue.mu.Lock()
+		resumed, open, closed := b.resumed, b.open, b.queue.closed
+		b.queue.mu.Unlock()
+		switch {
+		case closed:
+			return nil, ErrClosed
+		case resumed == nil:
+			return open, nil
+		case over == nil && wait != Forever:
+			t := time.NewTimer(wait)
+			defer t.Stop()
+			over = t.C
+		}
+		select {
+		case <-resumed:
+		case <-b.quit:
+		case <-over:
+			return nil, errWait
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
 // setPaused needs the queue's lock.
 func (b *backend[T]) setPaused(paused bool) {
-	if b.resumed != nil {
-		close(b.resumed)
-		b.resumed = nil
-	}
 	if paused {
 		b.resumed = make(chan struct{})
+		b.shut()
+		return
 	}
+	close(b.resumed)
+	b.resumed = nil
+	b.open, b.shut = context.WithCancel(context.Background())
 }
 
 func (b *backend[T]) close() error {
 	close(b.quit)
+	b.queue.mu.Lock()
+	b.shut()
+	b.queue.mu.Unlock()
 	return b.driver.Close()
 }
 
-// tell adds n to one of the queue's totals, and tells an event. Either may be nil.
-func (b *backend[T]) tell(total *uint64, n int, e *Event[T]) {
+// tell adds n to one of the queue's totals, which may be nil, and tells events: all of a
+// call at once, so that a hook that panics takes nothing from the count.
+func (b *backend[T]) tell(total *uint64, n int, events ...Event[T]) {
 	q := b.queue
 	now := q.enter(q.clock())
 	if total != nil {
 		*total += uint64(n)
 	}
-	if q.listening() && e != nil {
-		e.Queue, e.Time = q.name, q.time(now)
-		e.Message.Receipt = Receipt{}
-		q.events = append(q.events, *e)
+	if q.listening() {
+		for _, e := range events {
+			e.Queue, e.Time = q.name, q.time(now)
+			e.Message.Receipt = Receipt{}
+			q.events = append(q.events, e)
+		}
 	}
 	q.leave(now)
 }

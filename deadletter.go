@@ -110,8 +110,16 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 			q.leave(q.finish(moves))
 		}
 	}()
+	var hung *move[T]
 	for i := range moves {
-		moves[i].err = moves[i].to.arrive(&moves[i].parcel)
+		mv := &moves[i]
+		if hung != nil && mv.to == hung.to {
+			mv.err = hung.err
+			continue
+		}
+		if mv.err = mv.to.arrive(&mv.parcel); isTimeout(mv.err) {
+			hung = mv
+		}
 	}
 	returned = true
 	return q.finish(moves)

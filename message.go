@@ -232,7 +232,9 @@ func (m Message[T]) Return(ctx context.Context) error {
 //
 // Errors are those of ChangeVisibility, ErrNoDeadLetterQueue, and what the
 // dead-letter queue answers, such as ErrClosed; the message is in flight as
-// before then.
+// before then. On a backend it is hidden anew before the move, for what was left of
+// its timeout when it was received, a minute at least; if it cannot be deleted then,
+// it is in both queues, and the error says so.
 func (m Message[T]) DeadLetter(ctx context.Context, reason string) error {
 	if m.queue == nil {
 		return ErrReceiptInvalid

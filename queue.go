@@ -313,7 +313,8 @@ func (q *Queue[T]) Purge(ctx context.Context) (int, error) {
 
 // Pause stops deliveries: receivers wait, and TryReceive has nothing. Sends
 // and settling go on, and so does time. It concerns this Queue only, not
-// others on the same backend.
+// others on the same backend; what a backend is handing over at that moment
+// may still be delivered.
 func (q *Queue[T]) Pause() { q.setPaused(true, Paused) }
 
 // Resume takes deliveries up again, first to those who have waited longest.

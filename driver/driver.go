@@ -38,7 +38,8 @@ type Queue interface {
 	// Receive returns between one and r.Max messages, hidden from others for
 	// r.Visibility, as soon as there is at least one. When there is none
 	// within r.Wait it returns an empty slice and no error. It returns the
-	// context's error when ctx ends first; then no message is hidden.
+	// context's error when ctx ends first; then no message is hidden. ctx ends
+	// also when the dabchick.Queue is paused or closed.
 	Receive(ctx context.Context, r Receive) ([]Message, error)
 
 	// Delete removes the messages that handles name, for good. The result has
