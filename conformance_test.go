@@ -382,6 +382,10 @@ func TestSuiteCatchesBrokenDrivers(t *testing.T) {
 		"does not delete": {"delete", broken{delete: func(q driver.Queue, ctx context.Context, handles []string) ([]error, error) {
 			return make([]error, len(handles)), nil
 		}}},
+		"answers a delete with nothing": {"many at once", broken{delete: func(q driver.Queue, ctx context.Context, handles []string) ([]error, error) {
+			_, err := q.Delete(ctx, handles)
+			return nil, err
+		}}},
 		"deletes once": {"delete twice", broken{delete: func(q driver.Queue, ctx context.Context, handles []string) ([]error, error) {
 			errs, err := q.ChangeVisibility(ctx, []driver.Change{{Handle: handles[0]}})
 			if err == nil && errs[0] == nil {

@@ -100,7 +100,7 @@ var settlingCases = []testCase{
 		run: func(e *env) {
 			e.send("a")
 			m := e.one()
-			for _, h := range []string{"", "x", m.Handle + "A", m.Handle[:len(m.Handle)-1], "AAAA" + m.Handle[4:]} {
+			for _, h := range []string{"", "x", m.Handle + "A", m.Handle[:len(m.Handle)-1], "AAAA" + m.Handle[min(4, len(m.Handle)):]} {
 				if h == m.Handle {
 					continue
 				}

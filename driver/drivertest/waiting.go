@@ -191,7 +191,7 @@ var waitingCases = []testCase{
 							return
 						}
 						for _, m := range ms {
-							if errs, err := e.q.Delete(ctx, []string{m.Handle}); err != nil || errs[0] != nil {
+							if errs, err := e.q.Delete(ctx, []string{m.Handle}); err != nil || len(errs) != 1 || errs[0] != nil {
 								fail(fmt.Errorf("delete: %v, %v", errs, err))
 							}
 							mu.Lock()
