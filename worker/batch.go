@@ -14,7 +14,8 @@ import (
 // A BatchHandler works on several messages at once: rows for one insert, say. There
 // are from 1 to Options.BatchSize of them, in the order of their receive; the slice
 // is the handler's own. What it returns is the verdict on all of them, as that of a
-// [Handler] is on one, or, if it is an [Each], on each of them.
+// [Handler] is on one, or, if it is an [Each], on each of them. An Each that is the reason
+// of another verdict, or of a panic, is only that.
 //
 // Its context ends when the lease of one of them is lost: they are renewed
 // together.
@@ -48,7 +49,7 @@ func on(i int, verdict error) (err error) {
 	}()
 	each, ok := errors.AsType[Each](verdict)
 	switch {
-	case !ok:
+	case !ok || isOnAll(verdict):
 		err = verdict
 	case i < len(each):
 		err = each[i]
@@ -61,6 +62,12 @@ func on(i int, verdict error) (err error) {
 		_ = err.Error()
 	}
 	return err
+}
+
+// isOnAll says whether an error is a verdict of its own, whatever its reason is.
+func isOnAll(err error) bool {
+	_, told := errors.AsType[*verdict](err)
+	return told || hasPanicked(err)
 }
 
 // NewBatch is [New] for a batch handler.
@@ -90,7 +97,8 @@ func RunBatch[T any](ctx context.Context, q Queue[T], handle BatchHandler[T], o 
 
 // takeBatch receives the messages of a batch, and holds those that are there while
 // it waits for more. If it must stop then, it gives them back: no handler has seen
-// them.
+// them. It waits for half of the time at most that their lease can last, as otherwise
+// no handler would ever see them.
 func (p *Pool[T]) takeBatch(receiving context.Context, l *lease[T], wait time.Duration) (bool, error) {
 	size := p.o.BatchSize
 	ms, err := p.queue.ReceiveBatch(receiving, dabchick.ReceiveOptions{Max: size, Wait: wait})
@@ -98,7 +106,11 @@ func (p *Pool[T]) takeBatch(receiving context.Context, l *lease[T], wait time.Du
 		return false, err
 	}
 	l.begin(ms...)
-	full := time.Now().Add(p.o.BatchWait)
+	lasts := l.timeout
+	if p.o.Renew < 1 {
+		lasts = max(lasts, p.o.MaxLease)
+	}
+	full := l.began.Add(min(p.o.BatchWait, lasts/2))
 	for n := len(ms); n < size; n += len(ms) {
 		left := time.Until(full)
 		if left <= 0 || l.ctx.Err() != nil {
@@ -116,11 +128,14 @@ func (p *Pool[T]) takeBatch(receiving context.Context, l *lease[T], wait time.Du
 	}
 	if errors.Is(context.Cause(l.ctx), ErrLeaseLost) {
 		p.unhand(l, nil) // somebody else may have some of them
-		return false, nil
+		return false, errBatchLost
 	}
 	l.filled()
 	return true, nil
 }
+
+// errBatchLost says that the lease of a batch was lost while it was filling.
+var errBatchLost = errors.New("worker: batch lost")
 
 // unhand gives back the messages of a lease that no handler has got, and more
 // that have come.
@@ -130,6 +145,6 @@ func (p *Pool[T]) unhand(l *lease[T], more []dabchick.Message[T]) {
 		clear(l.messages)
 	}
 	if len(more) > 0 {
-		p.giveBack(more)
+		p.giveBack(p.base, more)
 	}
 }

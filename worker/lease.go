@@ -167,7 +167,7 @@ func (l *lease[T]) isHeld() bool {
 // schedule sets the timer for the next renewal, or for the end of the lease if
 // there is to be none.
 func (l *lease[T]) schedule(now time.Time) {
-	next := now.Add(time.Duration(float64(l.timeout) * l.pool.o.Renew))
+	next := now.Add(max(time.Duration(float64(l.timeout)*l.pool.o.Renew), 1))
 	if !next.Before(l.deadline) || !l.deadline.Before(l.limit()) {
 		next = l.deadline
 	}

@@ -49,7 +49,9 @@ type Options struct {
 	// Other handlers get one at a time.
 	BatchSize int
 	// BatchWait is how long a batch that has a first message waits to be full. 0,
-	// the default, means not at all. Its messages are renewed meanwhile.
+	// the default, means not at all. Its messages are renewed meanwhile; it waits for no
+	// longer than half of MaxLease, or of the visibility timeout if that is longer or
+	// Renew is 1.
 	BatchWait time.Duration
 
 	// StuckAfter is how long a handler may run before it is reported, once, with

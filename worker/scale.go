@@ -164,7 +164,9 @@ func (p *Pool[T]) scale(receiving context.Context) {
 				Time: time.Now(), From: stats.Workers, Visible: backlog.Visible, Running: stats.Running,
 				LongestWait: backlog.LongestWait, HandlerTime: s.mean,
 			}
-			if c.To = s.decide(&c); c.To != c.From {
+			// Handlers that have yet to finish before their workers leave run, too.
+			c.To = min(s.decide(&c), max(c.From, s.most-p.leaving()))
+			if c.To != c.From {
 				p.resize(receiving, c.From, c.To)
 				p.log.Info("workers", "from", c.From, "to", c.To, "visible", c.Visible, "running", c.Running)
 				if s.OnChange != nil {
@@ -178,6 +180,18 @@ func (p *Pool[T]) scale(receiving context.Context) {
 			return
 		}
 	}
+}
+
+// leaving returns how many workers are about to leave.
+func (p *Pool[T]) leaving() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.leases {
+		if l.leaving {
+			n++
+		}
+	}
+	return n
 }
 
 // resize starts workers, or lets idle ones stop, and others when they have

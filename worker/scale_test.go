@@ -333,3 +333,33 @@ func TestPoolWithoutWorkersEndsWithItsQueue(t *testing.T) {
 		}
 	})
 }
+
+// Those that are about to leave run still, and there are never more handlers than Workers.
+func TestScaleUpBesideWorkersThatLeave(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{})
+		sendMany(t, q, 24)
+		var c changes
+		r := run(t, q, busyFor(time.Hour+time.Second/2), worker.Options{
+			Workers: 6, Scale: &worker.Scale{Backlog: 4, CoolDown: 10 * time.Second, OnChange: c.of(time.Now())},
+		})
+		require.Equal(t, 6, r.Stats().Running)
+		for range 18 { // others do these
+			m, ok := q.TryReceive()
+			require.True(t, ok)
+			require.NoError(t, m.Delete(t.Context()))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, "0s:0>6 11s:6>2", c.String())
+		sendMany(t, q, 30)
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, 6, r.Stats().Running)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, 6, r.Stats().Running)
+		require.Equal(t, "0s:0>6 11s:6>2 1h0m1s:2>6", c.String(), "when they have left")
+		require.ErrorAs(t, r.stop(), new(*worker.AbandonedError))
+		time.Sleep(time.Hour)
+	})
+}

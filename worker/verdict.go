@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -152,12 +153,12 @@ func failureOf(err error, n int) error {
 
 // giveBack returns messages that were not finished. If that fails, they come up
 // when their timeouts end.
-func (p *Pool[T]) giveBack(ms []dabchick.Message[T]) {
+func (p *Pool[T]) giveBack(ctx context.Context, ms []dabchick.Message[T]) {
 	receipts := make([]dabchick.Receipt, len(ms))
 	for i := range ms {
 		receipts[i] = ms[i].Receipt
 	}
-	if err := p.queue.Return(p.base, receipts...); err != nil {
+	if err := p.queue.Return(ctx, receipts...); err != nil {
 		p.log.Error("message not given back", "message", ms[0].ID, "messages", len(ms), "error", err)
 	}
 }

@@ -146,7 +146,8 @@ func newPool[T any](q Queue[T], o Options, batches bool) (*Pool[T], error) {
 //  3. Their contexts end, with ErrStopping. What they return an error for now is
 //     given back at once, without spending an attempt.
 //  4. Those that have not returned after Options.Patience are abandoned: their
-//     messages are given back at once, and whatever they return later is ignored.
+//     messages are given back at once, for which a backend has 5 s, and whatever they
+//     return later is ignored.
 //
 // It returns nil after an end by ctx, dabchick.ErrClosed after the end of the
 // queue, and an *AbandonedError if it came to step 4. When it has returned, no
@@ -178,7 +179,9 @@ func (p *Pool[T]) Run(ctx context.Context) error {
 // message or batch after the other in the calling goroutine, until there is
 // nothing left that can be delivered. What failed is hidden for its backoff, and
 // waits for another Drain or pool. It returns the context's error if that ended
-// first, or that of a receive or of the Limiter. As with Run, a pool does this once.
+// first, or that of a receive or of the Limiter. A handler that runs when the context
+// ends has Options.Grace to finish, then its context ends, with ErrStopping, and Drain
+// waits for it. As with Run, a pool does this once.
 //
 // For programs that run now and then, and for tests.
 func (p *Pool[T]) Drain(ctx context.Context) error {
@@ -186,6 +189,13 @@ func (p *Pool[T]) Drain(ctx context.Context) error {
 		return err
 	}
 	defer p.kill(ErrStopping)
+	done := make(chan struct{})
+	defer close(done)
+	defer context.AfterFunc(ctx, func() {
+		if !within(done, p.o.Grace) {
+			p.kill(ErrStopping)
+		}
+	})()
 	l := newLease(p, func() {})
 	defer p.retire(l)
 	l.settleIn()
@@ -193,10 +203,12 @@ func (p *Pool[T]) Drain(ctx context.Context) error {
 		if err := p.o.Limiter.Wait(ctx); err != nil {
 			return err
 		}
-		if ok, err := p.take(ctx, l, dabchick.Immediately); !ok {
+		switch ok, err := p.take(ctx, l, dabchick.Immediately); {
+		case ok:
+			p.do(l)
+		case err != errBatchLost:
 			return err
 		}
-		p.do(l)
 	}
 }
 
@@ -261,7 +273,7 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 		case errors.Is(err, dabchick.ErrClosed):
 			p.fail(err)
 			return
-		case err != nil: // of a backend or the limiter, say
+		case err != nil && err != errBatchLost: // of a backend or the limiter, say
 			n++
 			p.log.Error("receive failed", "error", err, "failures", n)
 			if within(receiving.Done(), p.o.Backoff(n)) {
@@ -326,6 +338,9 @@ func (p *Pool[T]) do(l *lease[T]) {
 	verdict = p.handle(l.ctx, l.messages)
 }
 
+// returnTimeout is how long a pool that stops waits for a backend to take back messages.
+const returnTimeout = 5 * time.Second
+
 // wind waits for the handlers that run, in the steps that Run tells of.
 func (p *Pool[T]) wind() error {
 	done := make(chan struct{})
@@ -346,13 +361,15 @@ func (p *Pool[T]) wind() error {
 		left = append(left, l)
 	}
 	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(p.base, returnTimeout)
+	defer cancel()
 	var e AbandonedError
 	for _, l := range left {
 		ms, took := l.abandon()
 		if len(ms) == 0 {
 			continue
 		}
-		p.giveBack(ms)
+		p.giveBack(ctx, ms)
 		took /= time.Duration(len(ms))
 		for i := range ms {
 			e.Messages = append(e.Messages, ms[i].ID)
