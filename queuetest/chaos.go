@@ -130,10 +130,11 @@ func (c *Chaos[T]) ReceiveBatch(ctx context.Context, o dabchick.ReceiveOptions) 
 		c.hold(m)
 		// What comes behind it in the batch may be of its group.
 		if stays := inOrder && i+1 < len(ms); !stays && c.happens("reordered", c.faults.Reorder, m) {
-			if other, ok := c.Queue.TryReceive(); ok {
-				c.hold(&other)
+			one := dabchick.ReceiveOptions{Wait: dabchick.Immediately, Visibility: o.Visibility}
+			if other, _ := c.Queue.ReceiveBatch(ctx, one); len(other) > 0 {
+				c.hold(&other[0])
 				c.push(*m)
-				*m = other
+				*m = other[0]
 			}
 		}
 		if c.happens("duplicated", c.faults.Duplicate, m) {

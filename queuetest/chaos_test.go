@@ -87,6 +87,19 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// What a receive asks for, one that is reordered has, too.
+func TestReorderedMessageIsHiddenAsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := queuetest.NewChaos(t, newQueue(t, "jobs", dabchick.Options[string]{}, "1", "2"), queuetest.Faults{Reorder: 1})
+		for _, body := range []string{"2", "1"} {
+			ms, err := c.ReceiveBatch(t.Context(), dabchick.ReceiveOptions{Wait: dabchick.Immediately, Visibility: time.Hour})
+			require.NoError(t, err)
+			require.Equal(t, body, ms[0].Body)
+			require.Equal(t, time.Hour, time.Until(ms[0].VisibleAt()))
+		}
+	})
+}
+
 // A fault that waits holds up no consumer that shall stop.
 func TestChaosHeedsTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

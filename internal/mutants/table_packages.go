@@ -2,7 +2,25 @@ package main
 
 // inPackages are bugs in what stands on a queue.
 var inPackages = []bug{
-	// The pool and the kit keep the promises of the queue.
+	// A queue on a backend keeps the promises of the queue.
+	{"a late worker moves what another one has", "I4 I9", "transfer.go",
+		"if err := b.settleHere(ctx, opChange, m.Receipt, max(time.Until(m.VisibleAt()), 2*moveTimeout)); err != nil {",
+		"if err := ctx.Err(); err != nil {",
+		"TestBackendDeadLetterByAReceiptThatIsNotTheNewest"},
+	{"a move ends with its caller", "I9", "transfer.go",
+		"context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)", "context.WithTimeout(ctx, moveTimeout)",
+		"TestBackendMoveIsFinishedThoughItsCallerEnds"},
+	{"a redrive on a backend lets go while it waits", "I9", "transfer.go",
+		"b.driver.ChangeVisibility(ctx, []driver.Change{{Handle: handle, Timeout: moveTimeout}})", "",
+		"TestBackendRedriveWaitsForRoom"},
+	{"a pause does not reach a driver", "I11", "backend.go",
+		"defer context.AfterFunc(open, cancel)()", "_ = open",
+		"TestBackendPauseReachesWhoWaits"},
+	{"what a driver gives too much is kept", "I8", "backend.go",
+		"if len(got) > r.Max {", "if len(got) < 0 {",
+		"TestBackendAnswersTooMuch TestBackendOnAHostileDriver"},
+
+	// So do the pool and the kit.
 	{"a panic is success", "I1", "worker/worker.go",
 		"verdict = &PanicError{Value: v, Stack: debug.Stack()}", "verdict = nil",
 		"TestVerdicts TestPanicIsLoggedWithItsStack"},
@@ -39,6 +57,15 @@ var inPackages = []bug{
 	{"what failed together comes back together", "I10", "worker/options.go",
 		"return d/2 + rand.N(d/2+1)", "return d",
 		"TestExponentialBackoff"},
+	{"workers that leave do not count", "I8", "worker/scale.go",
+		"max(c.From, s.most-p.leaving())", "max(c.From, s.most)",
+		"TestScaleUpBesideWorkersThatLeave"},
+	{"a batch fills until its lease is lost", "I1", "worker/batch.go",
+		"l.began.Add(min(p.o.BatchWait, lasts/2))", "l.began.Add(p.o.BatchWait + 0*lasts)",
+		"TestBatchFillsNoLongerThanItsLeaseLasts"},
+	{"an Each that is a reason is a verdict", "I1", "worker/batch.go",
+		"case !ok || isOnAll(verdict):", "case !ok:",
+		"TestEachAsAReason"},
 	{"a reordered message of a FIFO batch is overtaken", "I5", "queuetest/chaos.go",
 		"if stays := inOrder && i+1 < len(ms); !stays", "if stays := inOrder && i < 0; !stays",
 		"TestBatchesOfAFIFOQueueStayInOrder"},
