@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/dabchickmq/dabchick/driver"
@@ -141,13 +140,13 @@ func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (move
 func (b *backend[T]) hold(ctx context.Context, handle string) (letGo func()) {
 	const every = moveTimeout / 2
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var mu sync.Mutex // held while the timeout is renewed
+	renewing := make(chan struct{}, 1) // a lock; time in a synctest bubble goes on while it is waited for
 	var t *time.Timer
-	mu.Lock()
-	defer mu.Unlock()
+	renewing <- struct{}{}
+	defer func() { <-renewing }()
 	t = time.AfterFunc(every, func() {
-		mu.Lock()
-		defer mu.Unlock()
+		renewing <- struct{}{}
+		defer func() { <-renewing }()
 		if ctx.Err() == nil {
 			b.driver.ChangeVisibility(ctx, []driver.Change{{Handle: handle, Timeout: moveTimeout}})
 			t.Reset(every)
@@ -156,7 +155,7 @@ func (b *backend[T]) hold(ctx context.Context, handle string) (letGo func()) {
 	return func() {
 		cancel()
 		t.Stop()
-		mu.Lock() // a renewal that is under way ends first
-		mu.Unlock()
+		renewing <- struct{}{} // a renewal that is under way ends first
+		<-renewing
 	}
 }

@@ -24,7 +24,7 @@ type lease[T any] struct {
 	quit      func()          // ends the worker when it is idle
 	leaving   bool            // quit was called to have fewer workers; guarded by the pool's mu
 
-	renewing sync.Mutex // held during a renewal and what is told of it; taken before mu
+	renewing turn // held during a renewal and what is told of it; taken before mu
 
 	mu       sync.Mutex
 	held     bool // the handler runs, and has not been abandoned
@@ -39,9 +39,16 @@ type lease[T any] struct {
 	stats    Stats         // of the worker
 }
 
+// A turn is a lock that is held while a backend works. In a synctest bubble time goes on
+// while somebody waits for it, which it does not for a sync.Mutex.
+type turn chan struct{}
+
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
 func newLease[T any](p *Pool[T], quit func()) *lease[T] {
 	stop, release := context.WithCancel(p.stop)
-	l := &lease[T]{pool: p, stop: stop, release: release, quit: quit}
+	l := &lease[T]{pool: p, stop: stop, release: release, quit: quit, renewing: make(turn, 1)}
 	l.timer = time.AfterFunc(time.Hour, l.renew)
 	l.timer.Stop()
 	if p.o.StuckAfter > 0 {

@@ -229,3 +229,22 @@ func TestHandlerDoesNotWaitForARenewal(t *testing.T) {
 		require.EqualValues(t, 1, r.Stats().Handled)
 	})
 }
+
+// late is a backend whose answers to renewals take their time, whatever the context says.
+type late struct{ *dabchick.Queue[string] }
+
+func (l late) ChangeVisibility(ctx context.Context, d time.Duration, receipts ...dabchick.Receipt) error {
+	time.Sleep(4 * time.Second)
+	return l.Queue.ChangeVisibility(ctx, d, receipts...)
+}
+
+// In a bubble, too, where time would stand still if the worker waited for a sync.Mutex.
+func TestRenewalThatIsUnderWayEndsFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		q := newQueue(t, dabchick.Options[string]{VisibilityTimeout: 10 * time.Second}, "job")
+		r := run(t, late{q}, busyFor(6*time.Second), worker.Options{})
+		require.NoError(t, r.stop())
+		require.Equal(t, 9*time.Second, time.Since(r.began), "it began after 5")
+		require.EqualValues(t, 1, r.Stats().Handled)
+	})
+}
