@@ -58,6 +58,7 @@ func (q *Queue[T]) repeat(now int64, o *ReceiveOptions) ([]Message[T], error) {
 		c.lift(slot, m)
 		c.hold(now, slot, m, o.Visibility)
 		attempts[i].place = m.place
+		m.flags |= repeated
 		q.fill(&ms[i], slot, m)
 		if q.listening() {
 			q.note(now, Extended, slot, m)

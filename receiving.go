@@ -113,8 +113,9 @@ func (q *Queue[T]) ReceiveBatch(ctx context.Context, o ReceiveOptions) ([]Messag
 
 // ReceiveInto is ReceiveBatch into a slice of the caller's, which can be used again
 // and again: it allocates nothing. It returns how many messages there are in it now;
-// what lies behind them is as it was. At most o.Max messages are received, and never
-// more than the slice has places, which is also what a Max of 0 means.
+// what lies behind them is as it was, unless there is an error. At most o.Max messages
+// are received, and never more than the slice has places, which is also what a Max of 0
+// means.
 //
 // Errors are those of ReceiveBatch, and an *InvalidError for a slice without a place,
 // or for an AttemptID. The slice is the queue's until the call returns.

@@ -62,6 +62,7 @@ const (
 	stay                          // the dead-letter queue refused it: deliver it once more
 	ownDelay                      // was sent with a delay that is not the queue's
 	fromBacklog                   // was in the backlog
+	repeated                      // its latest delivery has gone to a second receive with the same attempt id
 )
 
 // before says whether a visible message became so before another did.

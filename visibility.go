@@ -384,7 +384,7 @@ func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen
 	was := seen{m.at, m.order, m.place, m.firstAt == never}
 	c.lift(slot, m)
 	m.receives++
-	m.flags &^= stay
+	m.flags &^= stay | repeated
 	if was.first {
 		m.firstAt = now
 	}

@@ -345,12 +345,13 @@ func (q *Queue[T]) abandon(l *line[T], w *waiter[T]) {
 }
 
 // handBack undoes the deliveries to w, except those that another receive or a
-// purge has overtaken meanwhile.
+// purge has overtaken meanwhile. The last goes first, so that each finds its place at
+// the head of those that are there.
 func (q *Queue[T]) handBack(now int64, w *waiter[T]) {
-	for i := range w.got {
+	for i := len(w.got) - 1; i >= 0; i-- {
 		r := &w.got[i].Receipt
 		m, standing := q.core.find(r)
-		if standing != newest {
+		if standing != newest || m.is(repeated) {
 			continue
 		}
 		q.totals.Received--

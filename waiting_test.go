@@ -1,0 +1,75 @@
+package dabchick_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dabchickmq/dabchick"
+)
+
+// A receive that is cancelled as it gets something leaves that to a repeated one which
+// has it by then.
+func TestCancelledAttemptLeavesWhatARepeatedOneHas(t *testing.T) {
+	repeated := 0
+	for range 200 {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			q := newFIFO(t, dabchick.Options[string]{})
+			first, cancel := context.WithCancel(ctx)
+			o := dabchick.ReceiveOptions{Wait: time.Minute, AttemptID: "x"}
+			a := start(func() ([]dabchick.Message[string], error) { return q.ReceiveBatch(first, o) })
+			blocked(t, a)
+			cancel()
+			sendTo(t, q, "a1")
+			b := start(func() ([]dabchick.Message[string], error) { return q.ReceiveBatch(ctx, o) })
+			ra := finished(t, a)
+			rb := finished(t, b)
+			require.NoError(t, rb.err)
+			if ra.err != nil {
+				repeated++
+			}
+			m := rb.value[0]
+			require.Equal(t, 1, m.Receives)
+			require.NoError(t, m.Extend(ctx, time.Minute), "it is in the hands of the second")
+			takeNone(t, q)
+			require.NoError(t, m.Release(ctx))
+			again := take(t, q)
+			require.NotEqual(t, m.Receipt, again.Receipt)
+			require.EqualValues(t, 2, stats(t, q).Received)
+		})
+	}
+	require.NotZero(t, repeated, "the race was never run into")
+}
+
+// What was handed to a receive that is cancelled goes back from the last to the first,
+// each to the head of what waits: to pass over those before it would take n² for n.
+func TestHandedBackFromTheLastOn(t *testing.T) {
+	for range 200 {
+		done := false
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			var r recorder
+			q := mustNew(t, dabchick.Options[string]{OnEvent: r.hook})
+			first, cancel := context.WithCancel(ctx)
+			a := start(func() ([]dabchick.Message[string], error) {
+				return q.ReceiveBatch(first, dabchick.ReceiveOptions{Max: 3, Wait: time.Minute})
+			})
+			blocked(t, a)
+			cancel()
+			_, err := q.SendBatch(ctx, []dabchick.Outgoing[string]{{Body: "a"}, {Body: "b"}, {Body: "c"}, {Body: "d"}})
+			require.NoError(t, err)
+			finished(t, a)
+			if told := strings.Join(r.told(), ", "); strings.Contains(told, "handed back") {
+				done = true
+				require.Contains(t, told, "handed back c/0, handed back b/0, handed back a/0")
+			}
+			require.Equal(t, []string{"a", "b", "c", "d"}, takeAll(t, q))
+		})
+		if done {
+			return
+		}
+	}
+	require.Fail(t, "the race was never run into")
+}
