@@ -147,8 +147,7 @@ func (q *Queue[T]) catchUp(now int64) int64 {
 	for n := 1; q.prompt() && q.surface(now) || q.expire(now); n++ {
 		if n%noticed == 0 {
 			q.unlock() // nobody is served: what holds back a message may not be noticed yet
-			q.mu.Lock()
-			now = q.core.advance(now)
+			now = q.relock()
 		}
 	}
 	return now
@@ -250,9 +249,9 @@ func (q *Queue[T]) holdsBack() bool {
 
 // ring runs when the alarm goes off.
 func (q *Queue[T]) ring() {
-	now := q.enter(q.clock())
-	q.alarm.at = never
-	q.leave(now)
+	now := q.relock()
+	q.alarm.at = never // before a hook is called: others may need an alarm while that is busy
+	q.leave(q.timed(now))
 }
 
 // An alarm is the queue's one timer. It is set only while somebody waits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +73,57 @@ func TestHandedBackFromTheLastOn(t *testing.T) {
 		}
 	}
 	require.Fail(t, "the race was never run into")
+}
+
+// While a hook keeps the alarm busy, those who wait for something else have an alarm.
+func TestAlarmWhileAHookIsBusy(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		busy := false
+		q := mustNew(t, dabchick.Options[int]{VisibilityTimeout: time.Second, OnEvent: func(e dabchick.Event[int]) {
+			if e.Kind == dabchick.Reappeared && !busy {
+				busy = true
+				time.Sleep(time.Minute)
+			}
+		}})
+		send(t, q, 0, 1, 2, 3) // more than are noticed under one lock
+		require.Len(t, takeAll(t, q), 4)
+		var receivers []<-chan result[dabchick.Message[int]]
+		for range 5 {
+			receivers = append(receivers, start(func() (dabchick.Message[int], error) { return q.Receive(ctx) }))
+			blocked(t, receivers[len(receivers)-1])
+		}
+		time.Sleep(time.Second)
+		synctest.Wait() // the alarm has gone off, and is in the hook
+		stats(t, q)
+		for _, r := range receivers[:4] {
+			require.NoError(t, finished(t, r).err)
+		}
+		blocked(t, receivers[4])
+		time.Sleep(time.Second)
+		require.NoError(t, finished(t, receivers[4]).err)
+		time.Sleep(time.Minute)
+	})
+}
+
+// A call that a hook has held up goes by the time that it is after that.
+func TestAlarmAfterABusyHook(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		began := time.Now()
+		busy := false
+		q := mustNew(t, dabchick.Options[string]{Retention: 10 * time.Second, OnEvent: func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Expired && !busy {
+				busy = true
+				time.Sleep(4 * time.Second)
+			}
+		}})
+		send(t, q, "a", "b", "c", "d") // more than are noticed under one lock
+		time.Sleep(9 * time.Second)
+		_, err := q.SendWith(ctx, "late", dabchick.SendOptions{Delay: 5 * time.Second})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second)
+		m, err := q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "late", m.Body)
+		require.Equal(t, 15*time.Second, time.Since(began), "it came up while the hook ran")
+	})
 }
