@@ -104,10 +104,14 @@ func limitReason(receives int, queue string) string {
 // the lock, and has it again when it returns.
 func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 	q.mu.Unlock()
-	returned := false
+	finished, returned := false, false
 	defer func() {
-		if !returned { // a hook of the other queue has panicked
-			q.leave(q.finish(moves))
+		switch {
+		case returned:
+		case finished: // a hook of this queue has panicked
+			q.leaveTimed(q.relock())
+		default: // one of the other queue has
+			q.leaveTimed(q.finish(moves))
 		}
 	}()
 	var hung *move[T]
@@ -121,13 +125,16 @@ func (q *Queue[T]) carry(moves []move[T]) (now int64) {
 			hung = mv
 		}
 	}
+	now = q.finish(moves)
+	finished = true
+	now = q.timed(now)
 	returned = true
-	return q.finish(moves)
+	return now
 }
 
 // finish locks the queue and ends moves, taken or not. A message that was not
 // taken comes back: to its receiver, or to its place, to be delivered once more
-// before the move is tried again.
+// before the move is tried again. What has come up is left to timed.
 func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 	now = q.relock()
 	for i := range moves {
@@ -146,7 +153,7 @@ func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 			q.core.putBack(mv.slot, m, mv.was)
 		}
 	}
-	return q.timed(now)
+	return now
 }
 
 // detached returns the message of a move, or nil if it was purged or expired on
@@ -360,7 +367,7 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, 
 		} else if m := q.stranded(now, &mv); m != nil {
 			q.core.putBack(slot, m, mv.was)
 		}
-		q.leave(q.timed(now))
+		q.leaveTimed(now)
 	}()
 	q.leave(now)
 	to, err := o.destination(q, more)

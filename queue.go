@@ -171,7 +171,7 @@ func (q *Queue[T]) SetOptions(options Options[T]) error {
 	q.accepted.rewindow(now, q.opts.DedupWindow)
 	q.opts = o
 	q.apply()
-	q.leave(q.catchUp(now)) // a shorter retention takes effect at once
+	q.leaveTimed(now) // a shorter retention takes effect at once
 	return nil
 }
 

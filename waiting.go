@@ -205,6 +205,21 @@ func (q *Queue[T]) leave(now int64) {
 	q.unlock()
 }
 
+// leaveTimed is leave for a call that has changed something since it came up to now, as
+// what had to be done first. Those who wait are served also if a hook panics before all
+// that has come up is noticed.
+func (q *Queue[T]) leaveTimed(now int64) {
+	timed := false
+	defer func() {
+		if !timed {
+			q.leaveTimed(q.relock())
+		}
+	}()
+	now = q.timed(now)
+	timed = true
+	q.leave(now)
+}
+
 // unlock unlocks, and tells what there is to tell.
 func (q *Queue[T]) unlock() {
 	if len(q.events) > 0 {
@@ -251,7 +266,7 @@ func (q *Queue[T]) holdsBack() bool {
 func (q *Queue[T]) ring() {
 	now := q.relock()
 	q.alarm.at = never // before a hook is called: others may need an alarm while that is busy
-	q.leave(q.timed(now))
+	q.leaveTimed(now)
 }
 
 // An alarm is the queue's one timer. It is set only while somebody waits.
@@ -340,7 +355,7 @@ func (q *Queue[T]) abandon(l *line[T], w *waiter[T]) {
 	if w.waiting {
 		l.quit(w)
 	}
-	q.leave(q.timed(now))
+	q.leaveTimed(now)
 }
 
 // handBack undoes the deliveries to w, except those that another receive or a

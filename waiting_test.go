@@ -127,3 +127,26 @@ func TestAlarmAfterABusyHook(t *testing.T) {
 		require.Equal(t, 15*time.Second, time.Since(began), "it came up while the hook ran")
 	})
 }
+
+// A hook that panics while new options are carried out does not keep what they bring from
+// those who wait.
+func TestPanicInAHookThatHearsOfMany(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		armed := true
+		q := mustNew(t, dabchick.Options[string]{MaxMessages: 4, OnEvent: func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Expired && armed {
+				armed = false
+				panic("boom")
+			}
+		}})
+		send(t, q, "a", "b", "c", "d")
+		waits := start(func() (dabchick.ID, error) { return q.Send(ctx, "e") })
+		blocked(t, waits)
+		time.Sleep(time.Minute)
+		o := q.Options()
+		o.Retention, o.MaxMessages = time.Second, 0
+		require.PanicsWithValue(t, "boom", func() { q.SetOptions(o) })
+		require.NoError(t, finished(t, waits).err)
+		counts(t, q, 1, 0, 0)
+	})
+}
