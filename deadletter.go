@@ -227,7 +227,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 		m := q.core.slab.at(slot)
 		q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
 	}
-	q.leave(now)
+	q.leaveTimed(now) // it may be past its retention here
 	return nil
 }
 

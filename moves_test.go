@@ -306,3 +306,31 @@ func TestRedriveEndsWithWhatThereWas(t *testing.T) {
 		q.mu.Unlock()
 	})
 }
+
+// A dead letter that is past the retention of its dead-letter queue is not delivered
+// there, also if somebody waits.
+func TestDeadLetterPastItsRetentionIsNotDelivered(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		var told []EventKind
+		dead := mustQueue(t, Options[string]{Retention: time.Minute, OnEvent: func(e Event[string]) { told = append(told, e.Kind) }})
+		q := mustQueue(t, Options[string]{DeadLetter: dead, MaxReceives: 1})
+		_, err := q.Send(ctx, "x")
+		require.NoError(t, err)
+		waits := make(chan error)
+		go func() {
+			_, err := dead.Receive(ctx)
+			waits <- err
+		}()
+		time.Sleep(time.Hour)
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.NoError(t, m.DeadLetter(ctx, "too late"))
+		synctest.Wait()
+		require.NoError(t, dead.Close())
+		require.ErrorIs(t, <-waits, ErrClosed)
+		require.Equal(t, []EventKind{Arrived, Expired, Closed}, told)
+		s, err := dead.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, Totals{Arrived: 1, Expired: 1}, s.Totals)
+	})
+}
