@@ -113,11 +113,12 @@ func (q *Queue[T]) checkEntry(e *entry[T]) error {
 	return nil
 }
 
-// storeAll stores what there is room for, and says whether nothing is left.
-func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
+// storeAll stores what there is room for, and says whether nothing is left. While others
+// wait there is room for nothing.
+func (q *Queue[T]) storeAll(now int64, s *sending[T], othersWait bool) bool {
 	for len(s.entries) > 0 {
 		e := &s.entries[0]
-		err := q.admit(now, e, &s.ids[e.index], false)
+		err := q.admit(now, e, &s.ids[e.index], othersWait)
 		if err == errWait {
 			return false
 		}
@@ -130,11 +131,11 @@ func (q *Queue[T]) storeAll(now int64, s *sending[T]) bool {
 // store stores what there is to store, and waits for room if it must.
 func (q *Queue[T]) store(ctx context.Context, s *sending[T]) {
 	now := q.enter(q.clock())
-	q.shutBacklog() // nothing comes in between
 	if s.grouped {
 		now = q.heed(now)
 	}
-	if q.senders.n == 0 && q.storeAll(now, s) {
+	q.shutBacklog() // nothing comes in between
+	if q.storeAll(now, s, q.senders.n > 0) {
 		q.leave(now)
 	} else {
 		q.awaitRoom(ctx, now, s)

@@ -232,7 +232,7 @@ func (q *Queue[T]) unlock() {
 // serve does the work of those who wait, in order of arrival, as far as it can
 // be done now, and sets the alarm for the instant when there may be more.
 func (q *Queue[T]) serve(now int64) {
-	for q.senders.head != nil && q.storeAll(now, q.senders.head.sending) {
+	for q.senders.head != nil && q.storeAll(now, q.senders.head.sending, false) {
 		q.wake(&q.senders, nil)
 	}
 	for q.receivers.head != nil && !q.paused {

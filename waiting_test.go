@@ -150,3 +150,84 @@ func TestPanicInAHookThatHearsOfMany(t *testing.T) {
 		counts(t, q, 1, 0, 0)
 	})
 }
+
+// Entries of a batch that need no room do not wait behind those who do, as single
+// sends do not.
+func TestBatchThatNeedsNoRoomDoesNotWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q := newFIFO(t, dabchick.Options[string]{MaxMessages: 1})
+		first := dabchick.Outgoing[string]{Body: "a", SendOptions: dabchick.SendOptions{Group: "g", DedupID: "a"}}
+		ids, err := q.SendBatch(ctx, []dabchick.Outgoing[string]{first})
+		require.NoError(t, err)
+		waits := start(func() (dabchick.ID, error) {
+			return q.SendWith(ctx, "b", dabchick.SendOptions{Group: "g"})
+		})
+		blocked(t, waits)
+		batch := func(batch ...dabchick.Outgoing[string]) result[[]dabchick.ID] {
+			t.Helper()
+			return finished(t, start(func() ([]dabchick.ID, error) { return q.SendBatch(ctx, batch) }))
+		}
+		require.NoError(t, batch().err)
+		require.Equal(t, ids, batch(first).value, "a duplicate")
+		var failed *dabchick.BatchError
+		require.ErrorAs(t, batch(dabchick.Outgoing[string]{Body: "no group"}).err, &failed)
+		later := start(func() ([]dabchick.ID, error) {
+			return q.SendBatch(ctx, []dabchick.Outgoing[string]{first, {Body: "c", SendOptions: dabchick.SendOptions{Group: "g"}}})
+		})
+		blocked(t, later)
+		require.NoError(t, take(t, q).Delete(ctx))
+		require.NoError(t, finished(t, waits).err)
+		require.Equal(t, "b", take(t, q).Body)
+		blocked(t, later)
+		require.NoError(t, q.Close())
+		require.ErrorAs(t, finished(t, later).err, &failed)
+		require.Equal(t, 1, failed.Failed[0].Index)
+	})
+}
+
+// A batch is stored in one piece, also when it brings the queue's first group and what
+// has come up has to be noticed for that, which lets others have turns.
+func TestBatchWithTheFirstGroupIsInOnePiece(t *testing.T) {
+	for range 100 {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Second})
+			send(t, q, make([]string, 2000)...)
+			for range 2 {
+				require.Len(t, takeAll(t, q), 1000)
+			}
+			time.Sleep(time.Second)
+			stop := make(chan struct{})
+			for range 2 {
+				go func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+							q.Send(ctx, "-")
+							q.ChangeVisibility(ctx, 0)
+						}
+					}
+				}()
+			}
+			batch := make([]dabchick.Outgoing[string], 2000)
+			for i := range batch {
+				batch[i].Body = "batch"
+			}
+			batch[0].Group = "g"
+			_, err := q.SendBatch(ctx, batch)
+			require.NoError(t, err)
+			close(stop)
+			ms, err := q.Peek(ctx, 1<<20)
+			require.NoError(t, err)
+			last, pieces := "", 0
+			for _, m := range ms {
+				if m.Body == "batch" && last != m.Body {
+					pieces++
+				}
+				last = m.Body
+			}
+			require.Equal(t, 1, pieces)
+		})
+	}
+}
