@@ -329,10 +329,11 @@ func (q *Queue[T]) await(ctx context.Context, now int64, l *line[T], w *waiter[T
 		}
 		q.leave(now)
 	case <-ctx.Done():
+		err := ctx.Err() // without the lock, as it may be the user's code
 		now := q.enter(q.clock())
 		if w.waiting {
 			l.quit(w)
-			w.err = ctx.Err()
+			w.err = err
 		} else {
 			<-w.woken
 			if w.sending == nil { // what a send has stored stays
@@ -340,7 +341,7 @@ func (q *Queue[T]) await(ctx context.Context, now int64, l *line[T], w *waiter[T
 				// ended first as far as the caller can see, so what was handed
 				// over goes back unseen, and to whoever is next in line.
 				q.handBack(now, w)
-				w.err = ctx.Err()
+				w.err = err
 			}
 		}
 		q.leave(now)

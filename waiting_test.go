@@ -2,6 +2,7 @@ package dabchick_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -230,4 +231,38 @@ func TestBatchWithTheFirstGroupIsInOnePiece(t *testing.T) {
 			require.Equal(t, 1, pieces)
 		})
 	}
+}
+
+// nosy is a context that is a stranger to the queue.
+type nosy struct {
+	context.Context
+	asked func()
+}
+
+func (c nosy) Err() error {
+	c.asked()
+	return c.Context.Err()
+}
+
+// A context of the program's own may use the queue.
+func TestContextIsNotAskedUnderTheLock(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, _, _ := fullQueue(t, dabchick.Options[string]{})
+		short, cancel := context.WithCancel(ctx)
+		curious := nosy{short, func() { stats(t, q) }}
+		calls := []func() error{
+			func() error { _, err := q.Send(curious, "c"); return err },
+			func() error { _, err := q.Receive(curious); return err },
+			func() error { _, err := q.ReceiveBatch(curious, dabchick.ReceiveOptions{Wait: time.Hour}); return err },
+		}
+		var waiting []<-chan result[string]
+		for _, call := range calls {
+			waiting = append(waiting, start(func() (string, error) { return fmt.Sprint(call()), nil }))
+			blocked(t, waiting[len(waiting)-1])
+		}
+		cancel()
+		for _, w := range waiting {
+			require.Equal(t, "context canceled", finished(t, w).value)
+		}
+	})
 }
