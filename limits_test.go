@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -313,6 +314,9 @@ func TestQueueThatIsClosedWhileASizeIsFound(t *testing.T) {
 
 // Sizes at the end of the range neither wrap round nor get past the bound.
 func TestMaxBytesWithHugeSizes(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("no size is that large")
+	}
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		o := dabchick.Options[int]{MaxBytes: math.MaxInt - 1, FailFast: true, Size: func(n int) int { return n }}
 		q := mustNew(t, o)
