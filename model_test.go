@@ -436,6 +436,7 @@ func (m *model) bury(x *modelMessage, reason string) {
 	m.dead.place(&y, m.now())
 	m.dead.messages = append(m.dead.messages, &y)
 	m.dead.totals.Arrived++
+	m.dead.expire() // it may be past its retention there
 	m.remove(x)
 }
 

@@ -184,7 +184,7 @@ var inQueues = []bug{
 	{"the oldest age forgets what is in the backlog", "I8", "retention.go",
 		"at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif c.backlog.peek(c.now) {", "at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true\n\t\t}\n\t}\n\tif c.backlog.peek(c.now) && ok {",
 		"TestStats TestRandomProgram"},
-	{"an arrival on a backend counts twice", "I8", "backend.go",
+	{"an arrival on a backend counts twice", "I8", "transfer.go",
 		"&b.queue.totals.Arrived, 1,", "&b.queue.totals.Arrived, 2,",
 		"TestBackendEventsOfDeadLettersAndDelays"},
 	{"an expired message is still counted", "I8 I10", "waiting.go",
