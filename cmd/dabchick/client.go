@@ -161,12 +161,20 @@ func (c *client) list(ctx context.Context, prefix string) ([]string, error) {
 	return urls, nil
 }
 
-// completeQueues offers the names of queues to a shell.
-func (p *program) completeQueues(t *target) cobra.CompletionFunc {
+// completeQueue offers a shell the names of queues for the one argument of a command.
+func (p *program) completeQueue(t *target) cobra.CompletionFunc {
+	names := p.completeQueues(t)
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		return names(cmd, args, begun)
+	}
+}
+
+// completeQueues offers a shell the names of queues.
+func (p *program) completeQueues(t *target) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
 		defer cancel()
 		var names []string

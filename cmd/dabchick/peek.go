@@ -35,7 +35,7 @@ It ends with code 3 if there was nothing.`,
 			}
 			return p.peek(cmd.Context(), t, args[0], most)
 		},
-		ValidArgsFunction: p.completeQueues(&t),
+		ValidArgsFunction: p.completeQueue(&t),
 	}
 	t.flags(cmd)
 	cmd.Flags().IntVar(&most, "max", 10, "the most `messages` to show")

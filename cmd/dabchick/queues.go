@@ -156,7 +156,7 @@ They cannot be brought back, so it asks for -yes. A queue can be purged once in
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.purge(cmd.Context(), t, args[0], yes)
 		},
-		ValidArgsFunction: p.completeQueues(&t),
+		ValidArgsFunction: p.completeQueue(&t),
 	}
 	t.flags(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it")

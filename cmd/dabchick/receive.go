@@ -44,7 +44,7 @@ It ends with code 3 if there was nothing.`,
 			zero := zeroes{wait: cmd.Flags().Changed("wait"), visibility: cmd.Flags().Changed("visibility")}
 			return p.receive(cmd.Context(), f, zero, args[0])
 		},
-		ValidArgsFunction: p.completeQueues(&f.target),
+		ValidArgsFunction: p.completeQueue(&f.target),
 	}
 	f.target.flags(cmd)
 	flags := cmd.Flags()

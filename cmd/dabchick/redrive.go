@@ -38,11 +38,12 @@ how the latest one stands; both start none.`,
 			}
 			return p.redrive(cmd.Context(), f, args[0])
 		},
-		ValidArgsFunction: p.completeQueues(&f.target),
+		ValidArgsFunction: p.completeQueue(&f.target),
 	}
 	f.target.flags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.to, "to", "", "`queue` to move to, by default the one that each message came from")
+	cmd.RegisterFlagCompletionFunc("to", p.completeQueues(&f.target)) // does not fail: the flag is there, once
 	flags.IntVar(&f.rate, "rate", 0, "the most `messages` a second, 1 to 500; by default as SQS likes")
 	flags.BoolVar(&f.cancel, "cancel", false, "cancel the task that runs")
 	flags.BoolVar(&f.status, "status", false, "tell how the latest task stands")

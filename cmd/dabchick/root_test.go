@@ -240,5 +240,6 @@ func TestCompletion(t *testing.T) {
 
 	require.Equal(t, "jobs\njobs-dead\n:4\n", ok(t, s, "__complete", "receive", "jo"), "queues of the endpoint")
 	require.Equal(t, ":4\n", ok(t, s, "__complete", "receive", "jobs", ""))
+	require.Equal(t, "jobs\njobs-dead\n:4\n", ok(t, s, "__complete", "redrive", "jobs-dead", "--to", "jo"))
 	require.Contains(t, ok(t, s, "__complete", "se"), "send\t")
 }

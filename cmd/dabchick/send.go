@@ -53,7 +53,7 @@ only what is missing.`,
 			}
 			return p.sendLines(cmd.Context(), f, args[0])
 		},
-		ValidArgsFunction: p.completeQueues(&f.target),
+		ValidArgsFunction: p.completeQueue(&f.target),
 	}
 	f.target.flags(cmd)
 	flags := cmd.Flags()
