@@ -122,3 +122,32 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	require.Less(t, left, full/100)
 	runtime.KeepAlive(q)
 }
+
+// Nor does it over a backlog of any size, once that has stood for a while. It would be in
+// few large pieces, so bytes are counted.
+func TestStandingBacklogAllocatesNothing(t *testing.T) {
+	if dabchick.RaceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	ctx := context.Background()
+	for _, standing := range []int{0, 1, 40, 100, 1000, 3000, 20_000} {
+		q := mustNew(t, dabchick.Options[[]byte]{})
+		body := make([]byte, 256)
+		for range standing {
+			send(t, q, body)
+		}
+		cycles := func(n int) {
+			for range n {
+				q.Send(ctx, body)
+				m, _ := q.Receive(ctx)
+				m.Delete(ctx)
+			}
+		}
+		cycles(3*standing + 10_000)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		cycles(100_000)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100_000), "bytes, over %d messages", standing)
+	}
+}

@@ -219,7 +219,11 @@ func (b *backlog[T]) take() (body T, more *details[T], size int64) {
 	b.taken++
 	b.looked = false
 	if b.place++; b.place == len(p.mail) {
-		b.spare.Store(p)
+		// The larger of two is kept. So in the end all pages of a backlog that stands are
+		// of one size, and there is always one when a sender needs it.
+		if spare := b.spare.Load(); spare == nil || len(spare.mail) <= len(p.mail) {
+			b.spare.Store(p)
+		}
 		b.first = nil
 	}
 	return body, more, size
