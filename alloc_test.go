@@ -36,9 +36,15 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 				m.Delete(ctx)
 			}
 			into := make([]dabchick.Message[[]byte], 10)
+			ids := make([]dabchick.ID, len(into))
+			out := make([]dabchick.Outgoing[[]byte], len(into))
 			batch := func() {
-				for range into {
-					q.Send(ctx, body)
+				if o.OnEvent == nil {
+					q.SendInto(ctx, ids, out)
+				} else {
+					for range into {
+						q.Send(ctx, body)
+					}
 				}
 				n, _ := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{})
 				for _, m := range into[:n] {

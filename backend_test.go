@@ -93,9 +93,14 @@ func TestBackendCodecErrors(t *testing.T) {
 		require.NotZero(t, ids[0])
 		require.Zero(t, ids[1])
 		require.NotZero(t, ids[2], "the others are sent")
+		used := []ID{ids[0], ids[0]}
+		require.ErrorAs(t, q.SendInto(ctx, used, []Outgoing[string]{{Body: "bad"}, {Body: "c"}}), &failed)
+		require.Zero(t, used[0])
+		require.NotContains(t, []ID{{}, ids[0]}, used[1])
+		require.NoError(t, q.SendInto(ctx, nil, []Outgoing[string]{{Body: "d"}}))
 		s, err := behind.Stats(ctx)
 		require.NoError(t, err)
-		require.Equal(t, 2, s.Visible)
+		require.Equal(t, 4, s.Visible)
 		_, err = q.Purge(ctx)
 		require.NoError(t, err)
 

@@ -278,37 +278,48 @@ func (q *Queue[T]) queueUp(body T, more *details[T], size int64, id *ID) bool {
 	return true
 }
 
-// queueUpBatch is queueUp for a whole batch, or nothing.
-func (q *Queue[T]) queueUpBatch(batch []Outgoing[T]) ([]ID, bool) {
+// queueUpBatch is queueUp for a whole batch, or nothing; ids may be nil.
+func (q *Queue[T]) queueUpBatch(ids []ID, batch []Outgoing[T]) bool {
 	b := q.backlog
 	if b.most.Load() == 0 {
-		return nil, false
+		return false
 	}
 	var few [32]int64
 	sizes := few[:0] // found without the lock, as it calls the user's function
 	left := int64(math.MaxInt64)
 	for i := range batch {
+		if !batch[i].SendOptions.isZero() {
+			return false
+		}
+		if q.sizer == nil {
+			continue
+		}
 		size := q.size(batch[i].Body, nil)
-		if !batch[i].SendOptions.isZero() || size > left {
-			return nil, false
+		if size > left {
+			return false
 		}
 		sizes = append(sizes, size)
 		left -= size
 	}
-	ids := make([]ID, len(batch))
 	reading := q.clock()
 	n := b.added.lock()
 	if n+uint64(len(batch)) > b.most.Load() || math.MaxInt64-left > b.mostBytes-b.bytes {
 		b.added.unlock(n)
-		return nil, false
+		return false
 	}
 	for i := range batch {
-		b.add(reading, batch[i].Body, nil, sizes[i])
-		q.putID(&ids[i], numberOf(n))
+		size := int64(0)
+		if q.sizer != nil {
+			size = sizes[i]
+		}
+		b.add(reading, batch[i].Body, nil, size)
+		if ids != nil {
+			q.putID(&ids[i], numberOf(n))
+		}
 		n++
 	}
 	b.added.unlock(n)
-	return ids, true
+	return true
 }
 
 // shutBacklog sends senders to the queue's lock and other calls on their general ways,

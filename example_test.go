@@ -163,6 +163,19 @@ func ExampleQueue_SendBatch() {
 	// true
 }
 
+func ExampleQueue_SendInto() {
+	ctx := context.Background()
+	q, _ := dabchick.New("mail", dabchick.Options[string]{})
+	batch := []dabchick.Outgoing[string]{{Body: "a"}, {Body: "b"}}
+	ids := make([]dabchick.ID, len(batch)) // for all batches to come
+	if err := q.SendInto(ctx, ids, batch); err != nil {
+		log.Fatal(err)
+	}
+	m, _ := q.Receive(ctx)
+	fmt.Println(m.ID == ids[0])
+	// Output: true
+}
+
 func ExampleQueue_ReceiveBatch() {
 	ctx := context.Background()
 	q, _ := dabchick.New("mail", dabchick.Options[string]{})

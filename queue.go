@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -260,12 +261,37 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if q.backend == nil {
-		if ids, ok := q.queueUpBatch(batch); ok {
-			return ids, nil
-		}
+	ids := make([]ID, len(batch))
+	return ids, q.sendBatch(ctx, ids, batch)
+}
+
+// SendInto is SendBatch that puts the ids into a slice of the caller's, which has a place
+// for each message and can be used again and again; or it is nil, if nobody wants to know
+// them. On a standard queue without a delay or a hook it allocates nothing for messages
+// that have no options and need not wait, unless there are more than 32 and the queue has
+// a Size.
+//
+// Errors are those of SendBatch, and an *InvalidError for a slice of another length. The
+// slice is the queue's until the call returns.
+func (q *Queue[T]) SendInto(ctx context.Context, ids []ID, batch []Outgoing[T]) error {
+	if ids != nil && len(ids) != len(batch) {
+		return q.fail("send batch", &InvalidError{"length of the slice of ids", len(ids), fmt.Sprintf("%d, that of the batch, or no slice", len(batch))})
 	}
-	s := &sending[T]{entries: make([]entry[T], 0, len(batch)), ids: make([]ID, len(batch))}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return q.sendBatch(ctx, ids, batch)
+}
+
+func (q *Queue[T]) sendBatch(ctx context.Context, ids []ID, batch []Outgoing[T]) error {
+	if q.backend == nil && q.queueUpBatch(ids, batch) {
+		return nil
+	}
+	if ids == nil {
+		ids = make([]ID, len(batch))
+	}
+	clear(ids)
+	s := &sending[T]{entries: make([]entry[T], 0, len(batch)), ids: ids}
 	for i := range batch {
 		o := &batch[i]
 		if err := o.check(); err != nil {
@@ -282,7 +308,7 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 	} else {
 		q.store(ctx, s)
 	}
-	return s.ids, q.failBatch("send batch", s.failed)
+	return q.failBatch("send batch", s.failed)
 }
 
 // Purge removes all messages, in flight and delayed ones too, and returns how

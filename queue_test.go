@@ -386,6 +386,59 @@ func TestBatchReceiveReturnsWithTheFirstMessage(t *testing.T) {
 	})
 }
 
+// SendInto leaves in a used slice what SendBatch returns.
+func TestSendInto(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		used := dabchick.ID{1}
+		batch := []dabchick.Outgoing[string]{{Body: "a"}, {Body: "b"}, {Body: "c"}}
+		for name, o := range map[string]dabchick.Options[string]{
+			"backlog":    {Size: func(s string) int { return len(s) }},
+			"general":    {OnEvent: func(dabchick.Event[string]) {}},
+			"room for 2": {MaxMessages: 2, FailFast: true},
+		} {
+			q := mustNew(t, o)
+			ids := []dabchick.ID{used, used, used}
+			err := q.SendInto(ctx, ids, batch)
+			stored := 3
+			if o.FailFast {
+				stored = 2
+				require.ErrorIs(t, err, dabchick.ErrFull, name)
+				require.Zero(t, ids[2], "it was not stored")
+			} else {
+				require.NoError(t, err, name)
+			}
+			ms, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: 9})
+			require.NoError(t, err)
+			require.Len(t, ms, stored, name)
+			for i, m := range ms {
+				require.Equal(t, batch[i].Body, m.Body)
+				require.Equal(t, ids[i], m.ID, name)
+			}
+			for _, m := range ms {
+				require.NoError(t, m.Delete(ctx))
+			}
+
+			require.NoError(t, q.SendInto(ctx, nil, batch[:2]), "nobody wants to know")
+			require.NoError(t, q.SendInto(ctx, nil, nil))
+			counts(t, q, 2, 0, 0)
+		}
+
+		q := mustNew(t, dabchick.Options[string]{})
+		for _, ids := range [][]dabchick.ID{{}, {used, used}, {used, used, used, used}} {
+			var invalid *dabchick.InvalidError
+			require.ErrorAs(t, q.SendInto(ctx, ids, batch), &invalid)
+			require.Equal(t, "length of the slice of ids", invalid.Field)
+			require.Equal(t, len(ids), invalid.Value)
+		}
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		ids := []dabchick.ID{used, used, used}
+		require.Equal(t, context.Canceled, q.SendInto(ended, ids, batch))
+		require.Equal(t, []dabchick.ID{used, used, used}, ids)
+		counts(t, q, 0, 0, 0)
+	})
+}
+
 // What ReceiveInto writes to a used slice is what ReceiveBatch returns, and it
 // touches nothing behind it.
 func TestReceiveIntoAUsedSlice(t *testing.T) {

@@ -21,6 +21,7 @@ var Dabchick = Entry[dabchick.Receipt]{
 type own struct {
 	q     *dabchick.Queue[[]byte]
 	batch []dabchick.Outgoing[[]byte] // of the last send in batches
+	ids   []dabchick.ID               // and what it was told
 	got   []dabchick.Message[[]byte]  // in the last receive in batches
 }
 
@@ -48,8 +49,8 @@ func (o *own) SendBatch(ctx context.Context, bodies [][]byte) error {
 	for i, body := range bodies {
 		o.batch[i].Body = body
 	}
-	_, err := o.q.SendBatch(ctx, o.batch)
-	return err
+	o.ids = slices.Grow(o.ids[:0], len(bodies))[:len(bodies)]
+	return o.q.SendInto(ctx, o.ids, o.batch)
 }
 
 func (o *own) ReceiveBatch(ctx context.Context, n int, receipts []dabchick.Receipt) ([]dabchick.Receipt, error) {
