@@ -329,6 +329,9 @@ func (p *program) sendBatch(i int) error {
 		if failed != nil && len(failed.Failed) > 0 && failed.Failed[0].Index == n {
 			got = failed.Failed[0].Err
 			failed.Failed = failed.Failed[1:]
+			if ids[n] != (dabchick.ID{}) {
+				return fmt.Errorf("entry %d failed, and has an id", n)
+			}
 		}
 		if err := same(got, want); err != nil {
 			return fmt.Errorf("entry %d: %w", n, err)

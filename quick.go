@@ -6,6 +6,11 @@ import "time"
 // general ways too, step by step; in one piece it takes less, as there is less to ask,
 // and as the processor can wait for several lines of memory at once.
 
+// isCalm says whether all that may be delivered is in the backlog, or comes up now.
+func (q *Queue[T]) isCalm(now int64) bool {
+	return q.calm && now <= q.core.expiry && q.core.ready.head == 0
+}
+
 // quick delivers the next message into dst, hidden for d or for the queue's own timeout
 // if d is 0, if the queue is calm and that message is plainly the next: the first of the
 // backlog, or one that came up after all else was taken. It needs the lock.
@@ -15,7 +20,7 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	if d == 0 {
 		d, run = c.visibility, runTimeout
 	}
-	if !q.calm || now > c.expiry || c.ready.head != 0 || d <= 0 || c.counts[inFlight] >= c.maxInFlight {
+	if !q.isCalm(now) || d <= 0 || c.counts[inFlight] >= c.maxInFlight {
 		return false
 	}
 	var slot uint32
@@ -51,6 +56,39 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	q.totals.Received++
 	q.fill(dst, slot, m)
 	return true
+}
+
+// quickBatch appends to got what quick would deliver from the backlog, message by message,
+// as long as there is room in got, up to most in all. It needs the lock.
+func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Duration) []Message[T] {
+	c := &q.core
+	run := runOther
+	if d == 0 {
+		d, run = c.visibility, runTimeout
+	}
+	had, at, l := len(got), after(now, d), &c.hidden.runs[run]
+	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || l.tail != 0 && at < c.slab.at(l.tail).at {
+		return got
+	}
+	most = min(most, cap(got))
+	most = min(most, had+min(most, c.maxInFlight-c.counts[inFlight]))
+	for len(got) < most && c.backlog.peek(now) && !c.slab.full() {
+		slot, m := c.bring()
+		m.state, m.home = inFlight, run
+		m.receives, m.firstAt = 1, now
+		m.at, m.order, m.place = at, 0, c.draw()
+		l.append(&c.slab, slot, m)
+		got = got[:len(got)+1]
+		q.fill(&got[len(got)-1], slot, m)
+	}
+	n := len(got) - had
+	if n > 0 {
+		c.hidden.bound = min(c.hidden.bound, at)
+	}
+	c.counts[free] -= n
+	c.counts[inFlight] += n
+	q.totals.Received += uint64(n)
+	return got
 }
 
 // quickDelete deletes the message of which r names the latest delivery, if the queue is

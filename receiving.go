@@ -247,6 +247,9 @@ func (q *Queue[T]) takeFrom(now int64, got []Message[T], was *[]seen, most int, 
 		got = make([]Message[T], 0, likely)
 	}
 	last, prev := c.drawn, uint32(0)
+	if was == nil {
+		got = q.quickBatch(now, got, most, d)
+	}
 	for len(got) < most {
 		if len(got) < cap(got) {
 			got = got[:len(got)+1]

@@ -34,7 +34,7 @@ var inQueues = []bug{
 		"k.order < o.order || k.order == o.order && k.place < o.place", "k.order < o.order",
 		"TestIndexAgainstASortedSlice TestRandomProgram"},
 	{"a batch fails as a whole for one bad entry", "I1", "queue.go",
-		"s.failed = s.failed.add(i, err)", "return nil, q.fail(\"send batch\", err)",
+		"s.failed = s.failed.add(i, err)", "return q.fail(\"send batch\", err)",
 		"TestSendOptionsOutOfRange TestRandomProgram"},
 	{"settling stops at the first bad receipt", "I1", "settle.go",
 		"failed = failed.add(i,", "if failed != nil {\n\t\t\tbreak\n\t\t}\n\t\tfailed = failed.add(i,",
