@@ -176,15 +176,20 @@ func (b *backlog[T]) peek(now int64) bool {
 	if b.first == nil {
 		b.nextPage()
 	}
-	at := b.first.at + int64(b.first.mail[b.place].at)
-	if b.first.mail[b.place].at == wide {
-		at = (*b.first.times.values.Load())[b.place]
+	since := int64(b.first.mail[b.place].at)
+	if since == wide {
+		since = (*b.first.times.values.Load())[b.place] - b.first.at
 	}
-	// A sender that was overtaken between its look at the clock and its lock
-	// counts as sending when it was, in either direction.
-	b.firstAt = min(max(at, b.emptyAt), now)
+	b.firstAt = b.sentAt(since, now)
 	b.looked = true
 	return true
+}
+
+// sentAt returns when a message was sent, as far as the core is concerned, by its time
+// since that of the first page. A sender that was overtaken between its look at the clock
+// and its lock counts as sending when it was, in either direction.
+func (b *backlog[T]) sentAt(since, now int64) int64 {
+	return min(max(b.first.at+since, b.emptyAt), now)
 }
 
 // nextPage finds the page of the first message. It needs the queue's lock.
@@ -219,14 +224,41 @@ func (b *backlog[T]) take() (body T, more *details[T], size int64) {
 	b.taken++
 	b.looked = false
 	if b.place++; b.place == len(p.mail) {
-		// The larger of two is kept. So in the end all pages of a backlog that stands are
-		// of one size, and there is always one when a sender needs it.
-		if spare := b.spare.Load(); spare == nil || len(spare.mail) <= len(p.mail) {
-			b.spare.Store(p)
-		}
-		b.first = nil
+		b.endPage()
 	}
 	return body, more, size
+}
+
+// plain returns the first messages, up to n, as they lie in a page, if there is nothing in
+// its margins. They stay there until pass. It needs the queue's lock, and that peek has
+// looked.
+func (b *backlog[T]) plain(n int) []mail[T] {
+	p := b.first
+	if p.times.values.Load() != nil || p.sizes.values.Load() != nil || p.more.values.Load() != nil {
+		return nil
+	}
+	return p.mail[b.place:][:min(n, len(p.mail)-b.place, int(b.seen-b.taken))]
+}
+
+// pass removes messages that plain has returned, and that have this size together.
+func (b *backlog[T]) pass(mails []mail[T], size int64) {
+	clear(mails)
+	b.weighed += size
+	b.taken += uint64(len(mails))
+	b.looked = false
+	if b.place += len(mails); b.place == len(b.first.mail) {
+		b.endPage()
+	}
+}
+
+// endPage is done with the page of the first message. The larger of two is kept. So in
+// the end all pages of a backlog that stands are of one size, and there is always one when
+// a sender needs it.
+func (b *backlog[T]) endPage() {
+	if spare := b.spare.Load(); spare == nil || len(spare.mail) <= len(b.first.mail) {
+		b.spare.Store(b.first)
+	}
+	b.first = nil
 }
 
 // len returns how many messages there are. It needs the queue's lock.

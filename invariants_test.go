@@ -277,6 +277,11 @@ func TestI12BodyOfADeletedMessageIsFreed(t *testing.T) {
 	type queue = *dabchick.Queue[*body]
 	for name, remove := range map[string]func(t *testing.T, ctx context.Context, q queue){
 		"delete": func(t *testing.T, ctx context.Context, q queue) { require.NoError(t, take(t, q).Delete(ctx)) },
+		"batch": func(t *testing.T, ctx context.Context, q queue) {
+			ms, err := q.ReceiveBatch(ctx, dabchick.ReceiveOptions{Max: 2})
+			require.NoError(t, err)
+			require.NoError(t, q.Delete(ctx, ms[0].Receipt, ms[0].Receipt)) // one is enough, but goes another way
+		},
 		"purge": func(t *testing.T, ctx context.Context, q queue) {
 			_, err := q.Purge(ctx)
 			require.NoError(t, err)

@@ -32,15 +32,20 @@ func TestMessagesComeInOrderOfArrival(t *testing.T) {
 // that are sent later.
 func TestWhatComesUpHasItsTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ context.Context) {
-		q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: time.Minute})
-		send(t, q, "a")
-		take(t, q)
-		time.Sleep(time.Second)
-		send(t, q, "b", "c")
-		time.Sleep(time.Minute)
-		send(t, q, "d")
-		for _, body := range []string{"b", "c", "a", "d"} {
-			require.Equal(t, body, take(t, q).Body)
+		for _, timeout := range []time.Duration{time.Second, time.Minute} {
+			q := mustNew(t, dabchick.Options[string]{VisibilityTimeout: timeout})
+			send(t, q, "a")
+			take(t, q)
+			time.Sleep(timeout / 2)
+			send(t, q, "b", "c")
+			time.Sleep(timeout)
+			send(t, q, "d")
+			for _, body := range []string{"b", "c", "a", "d"} {
+				require.Equal(t, body, take(t, q).Body)
+			}
+			time.Sleep(timeout)
+			send(t, q, "e")
+			require.Equal(t, []string{"b", "c", "a", "d", "e"}, takeAll(t, q), "the same in a batch")
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package dabchick
 
-import "time"
+import (
+	"time"
+	"unique"
+)
 
 // The short ways through a queue, which most calls go. What is done here is done by the
 // general ways too, step by step; in one piece it takes less, as there is less to ask,
@@ -61,25 +64,43 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 // quickBatch appends to got what quick would deliver from the backlog, message by message,
 // as long as there is room in got, up to most in all. It needs the lock.
 func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Duration) []Message[T] {
-	c := &q.core
+	c, b := &q.core, q.backlog
 	run := runOther
 	if d == 0 {
 		d, run = c.visibility, runTimeout
 	}
-	had, at, l := len(got), after(now, d), &c.hidden.runs[run]
-	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || l.tail != 0 && at < c.slab.at(l.tail).at {
+	at, hidden := after(now, d), &c.hidden.runs[run]
+	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || hidden.tail != 0 && at < c.slab.at(hidden.tail).at {
 		return got
 	}
+	had := len(got)
 	most = min(most, cap(got))
 	most = min(most, had+min(most, c.maxInFlight-c.counts[inFlight]))
-	for len(got) < most && c.backlog.peek(now) && !c.slab.full() {
-		slot, m := c.bring()
-		m.state, m.home = inFlight, run
-		m.receives, m.firstAt = 1, now
-		m.at, m.order, m.place = at, 0, c.draw()
-		l.append(&c.slab, slot, m)
-		got = got[:len(got)+1]
-		q.fill(&got[len(got)-1], slot, m)
+	for len(got) < most && b.peek(now) && c.slab.hasRoom(largePage) {
+		mails := b.plain(most - len(got))
+		if len(mails) == 0 {
+			break
+		}
+		to, number, size := got[len(got):][:len(mails)], numberOf(b.taken), int64(0)
+		var all row
+		for i := range mails {
+			e, dst := &mails[i], &to[i]
+			slot, m := c.lay(e.body, nil, int64(e.size))
+			size += m.size
+			m.seq, m.flags, m.state, m.home = number, fromBacklog, inFlight, run
+			m.sentAt, m.firstAt, m.at, m.place, m.receives = b.sentAt(int64(e.at), now), now, at, c.draw(), 1
+			all.append(slot, m)
+
+			q.putID(&dst.ID, number)
+			dst.Receipt = Receipt{&q.issuer, number, delivery{1, slot}, unique.Handle[string]{}}
+			dst.Body, dst.Receives, dst.State, dst.queue, dst.more, dst.group = e.body, 1, InFlight, q, nil, ""
+			dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, now, at
+			number += 2
+		}
+		c.taken.extend(&c.slab, &all)
+		hidden.extend(&c.slab, &all)
+		b.pass(mails, size)
+		got = got[:len(got)+len(mails)]
 	}
 	n := len(got) - had
 	if n > 0 {
@@ -93,7 +114,7 @@ func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Dura
 
 // quickDelete deletes the message of which r names the latest delivery, if the queue is
 // calm and there is nothing special about the message: it came through the backlog, and
-// is hidden in one of the runs. It needs the lock.
+// is hidden in one of the runs. The caller counts it by deleted. It needs the lock.
 func (q *Queue[T]) quickDelete(r *Receipt) bool {
 	c := &q.core
 	if !q.calm || r.issuer != &q.issuer {
@@ -105,9 +126,13 @@ func (q *Queue[T]) quickDelete(r *Receipt) bool {
 	}
 	c.hidden.runs[m.home].remove(&c.slab, m)
 	c.taken.remove(&c.slab, m)
-	c.counts[inFlight]--
-	c.counts[free]++
 	c.vacate(r.slot, m)
-	q.totals.Deleted++
 	return true
+}
+
+// deleted counts messages that quickDelete has deleted. It needs the lock.
+func (q *Queue[T]) deleted(n int) {
+	q.core.counts[inFlight] -= n
+	q.core.counts[free] += n
+	q.totals.Deleted += uint64(n)
 }

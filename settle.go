@@ -92,13 +92,15 @@ func (q *Queue[T]) settle(ctx context.Context, op settling, receipts []Receipt, 
 		return q.backend.settle(ctx, op, receipts, d)
 	}
 	var failed *BatchError
-	now := q.enterTo(op)
+	now, quick := q.enterTo(op), 0
 	for i := range receipts {
 		if op == opDelete && q.quickDelete(&receipts[i]) {
+			quick++
 			continue
 		}
 		failed = failed.add(i, q.settleLocked(now, op, &receipts[i], d))
 	}
+	q.deleted(quick)
 	q.leave(now)
 	return q.failBatch(op.String(), failed)
 }
@@ -122,6 +124,7 @@ func (q *Queue[T]) deleteOne(ctx context.Context, r *Receipt) error {
 			q.mu.wait()
 		}
 		if q.quickDelete(r) {
+			q.deleted(1)
 			q.mu.Unlock()
 			return nil
 		}

@@ -102,6 +102,9 @@ func (s *slab) full() bool {
 	return s.open == 0 && len(s.chunks) == maxChunks && len(s.spare) == 0
 }
 
+// hasRoom says whether there are n slots to take, for sure.
+func (s *slab) hasRoom(n int) bool { return len(s.chunks)+n/chunkSize < maxChunks }
+
 // alloc returns a free slot. Its meta is zero but for links.
 func (s *slab) alloc() uint32 {
 	if s.open == 0 {
@@ -208,6 +211,34 @@ func (l *list) append(s *slab, slot uint32, m *meta) {
 		l.head = slot
 	}
 	l.tail = slot
+}
+
+// A row is messages one after the other in the two lists that most messages are in,
+// by visibility and by arrival. Its zero value is empty.
+type row struct {
+	first, last uint32
+	tail        *meta // of last
+}
+
+func (r *row) append(slot uint32, m *meta) {
+	m.links[placed], m.links[arrived] = link{prev: r.last}, link{prev: r.last}
+	if r.tail == nil {
+		r.first = slot
+	} else {
+		r.tail.links[placed].next, r.tail.links[arrived].next = slot, slot
+	}
+	r.last, r.tail = slot, m
+}
+
+// extend appends a row that is not empty.
+func (l *list) extend(s *slab, r *row) {
+	s.at(r.first).links[l.kind].prev = l.tail
+	if l.tail != 0 {
+		s.at(l.tail).links[l.kind].next = r.first
+	} else {
+		l.head = r.first
+	}
+	l.tail = r.last
 }
 
 // insertAfter puts slot behind the member after, or first if after is 0.
