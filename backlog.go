@@ -185,8 +185,8 @@ func (b *backlog[T]) peek(now int64) bool {
 	return true
 }
 
-// sentAt returns when a message was sent, as far as the core is concerned, by its time
-// since that of the first page. A sender that was overtaken between its look at the clock
+// sentAt returns when a message of the page of the first was sent, as far as the core is
+// concerned, by its time since that page was begun. A sender that was overtaken between its look at the clock
 // and its lock counts as sending when it was, in either direction.
 func (b *backlog[T]) sentAt(since, now int64) int64 {
 	return min(max(b.first.at+since, b.emptyAt), now)
@@ -229,15 +229,19 @@ func (b *backlog[T]) take() (body T, more *details[T], size int64) {
 	return body, more, size
 }
 
-// plain returns the first messages, up to n, as they lie in a page, if there is nothing in
-// its margins. They stay there until pass. It needs the queue's lock, and that peek has
-// looked.
+// plain returns the first messages, up to n, as they lie in a page, as long as there is
+// nothing about them in its margins. They stay there until pass. It needs the queue's lock,
+// and that peek has looked.
 func (b *backlog[T]) plain(n int) []mail[T] {
 	p := b.first
-	if p.times.values.Load() != nil || p.sizes.values.Load() != nil || p.more.values.Load() != nil {
-		return nil
+	mails := p.mail[b.place:][:min(n, len(p.mail)-b.place, int(b.seen-b.taken))]
+	more := p.more.values.Load()
+	for i := range mails {
+		if m := &mails[i]; m.at == wide || m.size == wide || more != nil && (*more)[b.place+i] != nil {
+			return mails[:i]
+		}
 	}
-	return p.mail[b.place:][:min(n, len(p.mail)-b.place, int(b.seen-b.taken))]
+	return mails
 }
 
 // pass removes messages that plain has returned, and that have this size together.

@@ -97,6 +97,33 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 	})
 }
 
+// The other way round: what a call has told of counts as sent by then, also if the sender
+// had looked at the clock later, and however it is received.
+func TestSenderAheadWasSentWhenItWasCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, most := range []int{1, 2} { // the short way and that of batches
+			q, err := New("q", Options[string]{})
+			require.NoError(t, err)
+			n := q.backlog.added.lock()
+			q.backlog.add(q.clock()+5, "ahead", nil, 0)
+			q.backlog.add(q.clock()+6, "and another", nil, 0)
+			q.backlog.added.unlock(n + 2)
+			_, err = q.Stats(t.Context())
+			require.NoError(t, err)
+			counted := time.Now()
+			time.Sleep(time.Second)
+			var ms []Message[string]
+			for len(ms) < 2 {
+				more, err := q.ReceiveBatch(t.Context(), ReceiveOptions{Max: most})
+				require.NoError(t, err)
+				ms = append(ms, more...)
+			}
+			require.Equal(t, counted, ms[0].SentAt())
+			require.Equal(t, counted.Add(6), ms[1].SentAt(), "of which nothing was told")
+		}
+	})
+}
+
 func TestI12NoTimerRunsWhenNobodyWaits(t *testing.T) {
 	for name, end := range map[string]func(q *Queue[string], cancel func()){
 		"close":  func(q *Queue[string], cancel func()) { q.Close() },

@@ -1,7 +1,8 @@
 package dabchick
 
 // How messages of the backlog come into the core: one by one, each when it is the next
-// to deliver, past its retention, or to be shown.
+// to deliver, past its retention, or to be shown; or, when a batch is received, those that
+// lie side by side, in quickBatch.
 
 // isNext says whether the first message of the backlog comes before all others that
 // have no group; slot is the first of ready, or 0.

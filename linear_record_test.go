@@ -207,7 +207,7 @@ func (h *history) send(ctx context.Context, body int) {
 		batch = append(batch, dabchick.Outgoing[int]{Body: body + i, SendOptions: o})
 	}
 	op := h.call(c)
-	ids, err := h.q.SendBatch(ctx, batch)
+	ids, err := storeBatch(ctx, h.q, batch, c.n%2 == 0)
 	c.err = h.err(err)
 	for _, id := range ids {
 		if id == (dabchick.ID{}) && c.err == full {

@@ -289,15 +289,15 @@ func (p *program) notice(i int) {
 }
 
 // storeBatch sends a batch in one of two ways.
-func storeBatch(q *dabchick.Queue[int], batch []dabchick.Outgoing[int], into bool) ([]dabchick.ID, error) {
+func storeBatch(ctx context.Context, q *dabchick.Queue[int], batch []dabchick.Outgoing[int], into bool) ([]dabchick.ID, error) {
 	if !into {
-		return q.SendBatch(context.Background(), batch)
+		return q.SendBatch(ctx, batch)
 	}
 	ids := make([]dabchick.ID, len(batch))
 	for i := range ids {
 		ids[i] = dabchick.ID{1} // of an earlier batch
 	}
-	return ids, q.SendInto(context.Background(), ids, batch)
+	return ids, q.SendInto(ctx, ids, batch)
 }
 
 func (p *program) sendBatch(i int) error {
@@ -312,7 +312,7 @@ func (p *program) sendBatch(i int) error {
 	if !m.apart(dabchick.SendOptions{}) || slices.ContainsFunc(batch, func(o dabchick.Outgoing[int]) bool { return !m.apart(o.SendOptions) }) {
 		m.expire()
 	}
-	ids, got := storeBatch(p.queues[i], batch, p.body%2 == 0)
+	ids, got := storeBatch(context.Background(), p.queues[i], batch, p.body%2 == 0)
 	var failed *dabchick.BatchError
 	errors.As(got, &failed)
 	p.say("queue %d: send batch of %d: %v", i, len(batch), got)

@@ -267,12 +267,13 @@ func (q *Queue[T]) SendBatch(ctx context.Context, batch []Outgoing[T]) ([]ID, er
 
 // SendInto is SendBatch that puts the ids into a slice of the caller's, which has a place
 // for each message and can be used again and again; or it is nil, if nobody wants to know
-// them. On a standard queue without a delay or a hook it allocates nothing for messages
-// that have no options and need not wait, unless there are more than 32 and the queue has
-// a Size.
+// them. It allocates nothing for messages without options, on a standard queue without a
+// delay or a hook, while nobody waits there and it is not full; with more than 32 messages
+// only if bodies have no size (see Options.Size).
 //
-// Errors are those of SendBatch, and an *InvalidError for a slice of another length. The
-// slice is the queue's until the call returns.
+// Errors are those of SendBatch, and an *InvalidError for a slice of another length. After
+// that one and a context's own the slice is as it was; else what was not stored has no id.
+// The slice is the queue's until the call returns.
 func (q *Queue[T]) SendInto(ctx context.Context, ids []ID, batch []Outgoing[T]) error {
 	if ids != nil && len(ids) != len(batch) {
 		return q.fail("send batch", &InvalidError{"length of the slice of ids", len(ids), fmt.Sprintf("%d, that of the batch, or no slice", len(batch))})

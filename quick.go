@@ -61,8 +61,8 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	return true
 }
 
-// quickBatch appends to got what quick would deliver from the backlog, message by message,
-// as long as there is room in got, up to most in all. It needs the lock.
+// quickBatch puts into got, which is empty, what quick would deliver from the backlog,
+// message by message, as long as there is room, up to most. It needs the lock.
 func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Duration) []Message[T] {
 	c, b := &q.core, q.backlog
 	run := runOther
@@ -73,9 +73,7 @@ func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Dura
 	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || hidden.tail != 0 && at < c.slab.at(hidden.tail).at {
 		return got
 	}
-	had := len(got)
-	most = min(most, cap(got))
-	most = min(most, had+min(most, c.maxInFlight-c.counts[inFlight]))
+	most = min(most, cap(got), c.maxInFlight-c.counts[inFlight])
 	for len(got) < most && b.peek(now) && c.slab.hasRoom(largePage) {
 		mails := b.plain(most - len(got))
 		if len(mails) == 0 {
@@ -84,17 +82,20 @@ func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Dura
 		to, number, size := got[len(got):][:len(mails)], numberOf(b.taken), int64(0)
 		var all row
 		for i := range mails {
-			e, dst := &mails[i], &to[i]
+			e, dst, sentAt := &mails[i], &to[i], b.firstAt
+			if i > 0 {
+				sentAt = b.sentAt(int64(e.at), now)
+			}
 			slot, m := c.lay(e.body, nil, int64(e.size))
 			size += m.size
 			m.seq, m.flags, m.state, m.home = number, fromBacklog, inFlight, run
-			m.sentAt, m.firstAt, m.at, m.place, m.receives = b.sentAt(int64(e.at), now), now, at, c.draw(), 1
+			m.sentAt, m.firstAt, m.at, m.place, m.receives = sentAt, now, at, c.draw(), 1
 			all.append(slot, m)
 
 			q.putID(&dst.ID, number)
 			dst.Receipt = Receipt{&q.issuer, number, delivery{1, slot}, unique.Handle[string]{}}
 			dst.Body, dst.Receives, dst.State, dst.queue, dst.more, dst.group = e.body, 1, InFlight, q, nil, ""
-			dst.sentAt, dst.firstAt, dst.comeAt = m.sentAt, now, at
+			dst.sentAt, dst.firstAt, dst.comeAt = sentAt, now, at
 			number += 2
 		}
 		c.taken.extend(&c.slab, &all)
@@ -102,7 +103,7 @@ func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Dura
 		b.pass(mails, size)
 		got = got[:len(got)+len(mails)]
 	}
-	n := len(got) - had
+	n := len(got)
 	if n > 0 {
 		c.hidden.bound = min(c.hidden.bound, at)
 	}
