@@ -2,7 +2,9 @@ package dabchick_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +22,37 @@ func TestBacklogsOfThousands(t *testing.T) {
 	}
 }
 
+// Numbers around the largest that a place in a page has room for.
+func TestNumbersThatJustFitIntoABacklog(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("no size is that large")
+	}
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		for off := range int64(3) {
+			n := math.MaxUint32 - 1 + off
+			q := mustNew(t, dabchick.Options[int64]{Size: func(n int64) int { return int(n) }, Retention: dabchick.Forever})
+			send(t, q, 0)
+			time.Sleep(time.Duration(n))
+			send(t, q, n)
+			sent := time.Now()
+			require.Equal(t, n, stats(t, q).Bytes)
+			require.Zero(t, take(t, q).Body)
+			m := take(t, q)
+			require.Equal(t, n, m.Body)
+			require.Equal(t, sent, m.SentAt())
+			require.NoError(t, m.Delete(ctx))
+			require.Zero(t, stats(t, q).Bytes)
+		}
+	})
+}
+
 func backlogOfThousands(t *testing.T, seed uint64) {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(seed, 0))
 	rare := []int{70, 3000}[seed%2] // what is special about a message stands in a margin of its page
 	size := func(n int) int {
 		if n%rare == 0 {
-			return 5 << 30
+			return 5 << 30 & math.MaxInt // more than fits, but on 32 bits
 		}
 		return n
 	}

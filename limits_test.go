@@ -328,6 +328,12 @@ func TestMaxBytesWithHugeSizes(t *testing.T) {
 		_, err = q.Send(ctx, 2)
 		require.ErrorIs(t, err, dabchick.ErrFull)
 		send(t, q, 1)
+
+		q = mustNew(t, o)
+		ids, err := q.SendBatch(ctx, []dabchick.Outgoing[int]{{Body: math.MaxInt - 1}, {Body: math.MaxInt - 1}})
+		require.ErrorIs(t, err, dabchick.ErrFull, "their sum does not fit into an int64")
+		require.NotZero(t, ids[0])
+		require.Zero(t, ids[1])
 	})
 }
 

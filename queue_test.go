@@ -427,6 +427,9 @@ func TestSendInto(t *testing.T) {
 			require.NoError(t, q.SendInto(ctx, nil, nil))
 			counts(t, q, 2, 0, 0)
 		}
+		sizeless := mustNew(t, dabchick.Options[int]{})
+		require.NoError(t, sizeless.SendInto(ctx, nil, make([]dabchick.Outgoing[int], 2)))
+		require.Zero(t, stats(t, sizeless).Bytes)
 
 		q := mustNew(t, dabchick.Options[string]{})
 		for _, ids := range [][]dabchick.ID{{}, {used, used}, {used, used, used, used}} {
