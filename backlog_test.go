@@ -80,7 +80,7 @@ func backlogOfThousands(t *testing.T, seed uint64) {
 				bytes += int64(size(next))
 				next++
 				if r.IntN(rare) < 3 {
-					time.Sleep(time.Duration(r.IntN(1 << r.IntN(36))))
+					time.Sleep(time.Duration(r.Int64N(1 << r.IntN(36))))
 				}
 			}
 		case 3, 4, 5, 6:
