@@ -302,7 +302,9 @@ func playHostile(t *testing.T, seed uint64) {
 	began := time.Now()
 	require.NoError(t, q.Close())
 	<-result
-	require.Less(t, time.Since(began), 4*time.Second, "but for an answer that is late")
+	// The receive that is under way may bring a spent message and carry it over: four
+	// calls, each of which may take 3 s.
+	require.LessOrEqual(t, time.Since(began), 12*time.Second)
 }
 
 // More than was asked for goes to others, not to a receiver who does not see it.
