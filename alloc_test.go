@@ -38,6 +38,9 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			into := make([]dabchick.Message[[]byte], 10)
 			ids := make([]dabchick.ID, len(into))
 			out := make([]dabchick.Outgoing[[]byte], len(into))
+			for i := range out {
+				out[i].Body = body
+			}
 			batch := func() {
 				if o.OnEvent == nil {
 					q.SendInto(ctx, ids, out)
@@ -57,6 +60,24 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a hundred bodies without a size", func(t *testing.T) {
+		q := mustNew(t, dabchick.Options[int]{})
+		ids, out := make([]dabchick.ID, 100), make([]dabchick.Outgoing[int], 100)
+		into := make([]dabchick.Message[int], 100)
+		receipts := make([]dabchick.Receipt, 100)
+		batch := func() {
+			q.SendInto(ctx, ids, out)
+			n, _ := q.ReceiveInto(ctx, into, dabchick.ReceiveOptions{})
+			for i := range into[:n] {
+				receipts[i] = into[i].Receipt
+			}
+			q.Delete(ctx, receipts[:n]...)
+		}
+		for range 20 {
+			batch()
+		}
+		require.Zero(t, testing.AllocsPerRun(1000, batch))
+	})
 	for name, o := range map[string]dabchick.Options[[]byte]{"FIFO": {FIFO: true}, "fair": {}} {
 		t.Run(name, func(t *testing.T) {
 			q := mustNew(t, o)

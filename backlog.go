@@ -186,8 +186,8 @@ func (b *backlog[T]) peek(now int64) bool {
 }
 
 // sentAt returns when a message of the page of the first was sent, as far as the core is
-// concerned, by its time since that page was begun. A sender that was overtaken between its look at the clock
-// and its lock counts as sending when it was, in either direction.
+// concerned, by its time since that page was begun. A sender that was overtaken between
+// its look at the clock and its lock counts as sending when it was, in either direction.
 func (b *backlog[T]) sentAt(since, now int64) int64 {
 	return min(max(b.first.at+since, b.emptyAt), now)
 }

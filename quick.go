@@ -19,10 +19,7 @@ func (q *Queue[T]) isCalm(now int64) bool {
 // backlog, or one that came up after all else was taken. It needs the lock.
 func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	c := &q.core
-	run := runOther
-	if d == 0 {
-		d, run = c.visibility, runTimeout
-	}
+	d, run := c.timeout(d)
 	if !q.isCalm(now) || d <= 0 || c.counts[inFlight] >= c.maxInFlight {
 		return false
 	}
@@ -65,10 +62,7 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 // message by message, as long as there is room, up to most. It needs the lock.
 func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Duration) []Message[T] {
 	c, b := &q.core, q.backlog
-	run := runOther
-	if d == 0 {
-		d, run = c.visibility, runTimeout
-	}
+	d, run := c.timeout(d)
 	at, hidden := after(now, d), &c.hidden.runs[run]
 	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || hidden.tail != 0 && at < c.slab.at(hidden.tail).at {
 		return got

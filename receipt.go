@@ -97,3 +97,38 @@ func (i *issuer) parse(s string) (Receipt, bool) {
 		delivery: delivery{nth: binary.BigEndian.Uint32(body[8:]), slot: binary.BigEndian.Uint32(body[12:])},
 	}, true
 }
+
+// A standing is what a receipt is worth.
+type standing uint8
+
+const (
+	newest     standing = iota // names the latest delivery of a message that is here
+	superseded                 // the message was delivered again since
+	gone                       // the message is not here any more
+	unknown                    // no such delivery was ever made
+)
+
+// find returns what a receipt is worth, and its message if it is the newest.
+func (c *core[T]) find(r *Receipt) (*meta, standing) {
+	given := c.drawn
+	if r.seq%2 == 1 {
+		given = 2 * c.backlog.taken
+	}
+	if r.seq == 0 || r.seq > given {
+		return nil, unknown
+	}
+	m := c.slab.lookup(r.slot)
+	switch {
+	case m == nil || m.seq != r.seq || m.state == moving:
+		return nil, gone
+	case uint32(m.receives) == r.nth:
+		return m, newest
+	case uint32(m.receives) < r.nth:
+		return nil, unknown
+	}
+	return nil, superseded
+}
+
+// held says whether a message is in flight now: what a receipt is good for
+// beyond deleting.
+func (m *meta) held(now int64) bool { return m.state == inFlight && m.at > now }

@@ -392,13 +392,19 @@ func (c *core[T]) deliver(now int64, slot uint32, m *meta, d time.Duration) seen
 	return was
 }
 
+// timeout returns for how long a receive hides messages, and in which run: for d, or for
+// the queue's own timeout if d is 0.
+func (c *core[T]) timeout(d time.Duration) (time.Duration, home) {
+	if d == 0 {
+		return c.visibility, runTimeout
+	}
+	return d, runOther
+}
+
 // hold hides a lifted message for who has received it, for d or for the queue's own timeout
 // if d is 0. One that is below 0 leaves it visible.
 func (c *core[T]) hold(now int64, slot uint32, m *meta, d time.Duration) {
-	run := runOther
-	if d == 0 {
-		d, run = c.visibility, runTimeout
-	}
+	d, run := c.timeout(d)
 	if d <= 0 {
 		c.show(now, slot, m)
 	} else {
@@ -453,40 +459,6 @@ func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
 		c.reenlist(slot, m)
 	}
 }
-
-// A standing is what a receipt is worth.
-type standing uint8
-
-const (
-	newest     standing = iota // names the latest delivery of a message that is here
-	superseded                 // the message was delivered again since
-	gone                       // the message is not here any more
-	unknown                    // no such delivery was ever made
-)
-
-func (c *core[T]) find(r *Receipt) (*meta, standing) {
-	given := c.drawn
-	if r.seq%2 == 1 {
-		given = 2 * c.backlog.taken
-	}
-	if r.seq == 0 || r.seq > given {
-		return nil, unknown
-	}
-	m := c.slab.lookup(r.slot)
-	switch {
-	case m == nil || m.seq != r.seq || m.state == moving:
-		return nil, gone
-	case uint32(m.receives) == r.nth:
-		return m, newest
-	case uint32(m.receives) < r.nth:
-		return nil, unknown
-	}
-	return nil, superseded
-}
-
-// held says whether a message is in flight now: what a receipt is good for
-// beyond deleting.
-func (m *meta) held(now int64) bool { return m.state == inFlight && m.at > now }
 
 // keep returns a detached message to the receiver that holds it until an
 // instant, or makes it visible if that has passed.

@@ -64,7 +64,7 @@ var inQueues = []bug{
 		"TestAttemptIsRepeated"},
 
 	// I4: a stale receipt does nothing.
-	{"a stale receipt deletes and extends", "I4", "visibility.go",
+	{"a stale receipt deletes and extends", "I4", "receipt.go",
 		"return nil, superseded", "return m, newest",
 		"TestReceiptStandings TestRandomProgram"},
 	{"a stale receipt extends", "I4", "settle.go",
@@ -73,10 +73,10 @@ var inQueues = []bug{
 	{"a FIFO receipt deletes after its timeout", "I4", "settle.go",
 		"op == opDelete && !(c.fifo && !m.held(now))", "op == opDelete",
 		"TestDeleteOnFIFOAfterTheTimeoutIsAnError TestRandomProgram"},
-	{"a receipt is good at its deadline", "I4 I10", "visibility.go",
+	{"a receipt is good at its deadline", "I4 I10", "receipt.go",
 		"m.at > now }", "m.at >= now }",
 		"TestEngineConformance TestI4ReceiptsAroundTheirDeadline"},
-	{"a receipt names whatever lies in its place", "I4", "visibility.go",
+	{"a receipt names whatever lies in its place", "I4", "receipt.go",
 		"m == nil || m.seq != r.seq ||", "m == nil ||",
 		"TestStaleReceiptNeverTouchesTheNextMessageInItsPlace"},
 	{"a returned receipt is used again", "I4", "visibility.go",
