@@ -29,6 +29,10 @@ type backend[T any] struct {
 	quit chan struct{}
 }
 
+// leastPoll is the least time from one question to the driver to the next, while there is
+// nothing: a driver that was asked to wait, and does not, is not asked in a busy loop.
+const leastPoll = 25 * time.Millisecond
+
 var errNotOnBackend = fmt.Errorf("%w by a queue on a backend", errors.ErrUnsupported)
 
 func newBackend[T any](q *Queue[T], o *Options[T]) *backend[T] {
@@ -135,6 +139,7 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 		if wait != Forever {
 			r.Wait = max(wait-time.Since(start), 0)
 		}
+		asked := time.Now()
 		got, err := b.poll(ctx, r)
 		switch err {
 		case nil:
@@ -150,13 +155,33 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 		if len(ms) > 0 || err != nil {
 			return ms, b.err(ctx, "receive", err)
 		}
-		if wait != Forever && time.Since(start) >= wait && len(got) == 0 {
-			b.tell(&b.queue.totals.EmptyReceives, 1)
-			return nil, nil
+		if len(got) == 0 {
+			if wait != Forever && time.Since(start) >= wait {
+				b.tell(&b.queue.totals.EmptyReceives, 1)
+				return nil, nil
+			}
+			b.rest(ctx, min(leastPoll, r.Wait)-time.Since(asked))
 		}
 		if err := ctx.Err(); err != nil { // the driver had nothing to say of it
 			return nil, err
 		}
+	}
+}
+
+// rest waits for d, or until ctx, the queue or its being open ends.
+func (b *backend[T]) rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	b.queue.mu.Lock()
+	open := b.open
+	b.queue.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-open.Done():
+	case <-ctx.Done():
 	}
 }
 

@@ -40,6 +40,12 @@ type Queue interface {
 	// within r.Wait it returns an empty slice and no error. It returns the
 	// context's error when ctx ends first; then no message is hidden. ctx ends
 	// also when the dabchick.Queue is paused or closed.
+	//
+	// It should wait for all of r.Wait, or for as long as the backend can, and is
+	// asked again for what is left. If it comes back empty in less than 25 ms, and
+	// that was too early, it is asked again only when these have passed, or the wait
+	// is over: so a message may be late by as much, and a driver that never waits is
+	// asked 40 times a second for each receive.
 	Receive(ctx context.Context, r Receive) ([]Message, error)
 
 	// Delete removes the messages that handles name, for good. The result has

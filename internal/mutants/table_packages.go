@@ -19,6 +19,12 @@ var inPackages = []bug{
 	{"what a driver gives too much is kept", "I8", "backend.go",
 		"if len(got) > r.Max {", "if len(got) < 0 {",
 		"TestBackendAnswersTooMuch TestBackendOnAHostileDriver"},
+	{"a driver that does not wait is asked without end", "I11", "backend.go",
+		"b.rest(ctx, min(leastPoll, r.Wait)-time.Since(asked))", "_ = asked",
+		"TestBackendDriverThatDoesNotWait"},
+	{"a driver that has waited is left alone", "I11", "backend.go",
+		"b.rest(ctx, min(leastPoll, r.Wait)-time.Since(asked))", "b.rest(ctx, min(leastPoll, r.Wait)+0*time.Since(asked))",
+		"TestBackendDriverThatWaitsForATime"},
 
 	// So do the pool and the kit.
 	{"a panic is success", "I1", "worker/worker.go",
