@@ -119,7 +119,6 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 		}
 		events = append(events, Event[T]{Kind: Sent, Message: m})
 	}
-	s.entries = nil
 	b.tell(&b.queue.totals.Sent, len(events), events...)
 }
 

@@ -130,6 +130,19 @@ func TestBackendCodecErrors(t *testing.T) {
 	})
 }
 
+// Sizes are the business of a backend.
+func TestBackendAsksForNoSize(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		asked := 0
+		q, _ := onEngine(t, Options[string]{Size: func(string) int { asked++; return 1 }})
+		_, err := q.Send(ctx, "a")
+		require.NoError(t, err)
+		_, err = q.SendBatch(ctx, []Outgoing[string]{{Body: "b"}, {Body: "c"}})
+		require.NoError(t, err)
+		require.Zero(t, asked)
+	})
+}
+
 type panicking struct{ stringCodec }
 
 func (c panicking) Decode(b []byte) (string, error) {

@@ -300,7 +300,9 @@ func (q *Queue[T]) sendBatch(ctx context.Context, ids []ID, batch []Outgoing[T])
 			continue
 		}
 		e := q.entry(i, o.Body, &o.SendOptions)
-		e.size = q.size(e.body, e.more)
+		if q.backend == nil {
+			e.size = q.size(e.body, e.more)
+		}
 		s.entries = append(s.entries, e)
 		s.grouped = s.grouped || e.group != ""
 	}
