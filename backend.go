@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unique"
 
 	"github.com/dabchickmq/dabchick/driver"
 )
@@ -27,6 +26,9 @@ type backend[T any] struct {
 	shut    func()
 	// quit is closed when the queue is closed.
 	quit chan struct{}
+	// untold are messages that cannot be decoded and came beside others: the next
+	// receives tell of them, one each. Guarded by the queue's mu.
+	untold []*DecodeError
 }
 
 // leastPoll is the least time from one question to the driver to the next, while there is
@@ -122,9 +124,17 @@ func (b *backend[T]) sendBatch(ctx context.Context, s *sending[T]) {
 	b.tell(&b.queue.totals.Sent, len(events), events...)
 }
 
-// receive asks the driver until there is a message, a dead letter not counted,
-// or the wait is over. It returns at least one message if the wait is Forever.
+// receive asks the driver, unless there is an error to tell of.
 func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
+	if e := b.nextUntold(); e != nil {
+		return nil, b.queue.fail("receive", e)
+	}
+	return b.ask(ctx, o)
+}
+
+// ask asks the driver until there is a message, a dead letter not counted, or the wait
+// is over. It returns at least one message, or an error, if the wait is Forever.
+func (b *backend[T]) ask(ctx context.Context, o ReceiveOptions) ([]Message[T], error) {
 	b.queue.mu.Lock()
 	wait := b.queue.wait(o)
 	r := driver.Receive{Max: o.Max, Visibility: max(o.Visibility, 0), Attempt: o.AttemptID}
@@ -150,9 +160,9 @@ func (b *backend[T]) receive(ctx context.Context, o ReceiveOptions) ([]Message[T
 		default:
 			return nil, b.err(ctx, "receive", err)
 		}
-		ms, err := b.deliveries(ctx, got)
-		if len(ms) > 0 || err != nil {
-			return ms, b.err(ctx, "receive", err)
+		ms, undecoded := b.deliveries(ctx, got)
+		if len(ms) > 0 || undecoded != nil {
+			return ms, undecoded
 		}
 		if len(got) == 0 {
 			if wait != Forever && time.Since(start) >= wait {
@@ -233,68 +243,6 @@ func (b *backend[T]) release(ctx context.Context, ms ...driver.Message) {
 	b.driver.ChangeVisibility(ctx, changes)
 }
 
-// deliveries decodes what the driver gave, and carries away those that have had
-// their last delivery. A body that cannot be decoded is an error only if there
-// is nothing to return beside it; its message comes up again.
-func (b *backend[T]) deliveries(ctx context.Context, got []driver.Message) ([]Message[T], error) {
-	opts := b.queue.Options()
-	var ms []Message[T]
-	var events []Event[T]
-	var undecoded, refused error
-	for i := range got {
-		m, err := b.message(&got[i])
-		if err != nil {
-			undecoded = err
-			continue
-		}
-		if opts.DeadLetter != nil && got[i].Receives > opts.MaxReceives && !isTimeout(refused) {
-			var taken bool
-			why := limitReason(opts.MaxReceives, b.queue.name)
-			if taken, refused = b.carry(ctx, &m, opts.DeadLetter, m.Receives-1, why); taken {
-				continue // if it was not deleted, it comes up again
-			}
-		}
-		ms = append(ms, m)
-		events = append(events, Event[T]{Kind: Received, Message: m})
-	}
-	if len(ms) > 0 {
-		undecoded = nil
-		b.tell(&b.queue.totals.Received, len(ms), events...)
-	}
-	return ms, undecoded
-}
-
-func (b *backend[T]) message(d *driver.Message) (Message[T], error) {
-	body, err := b.codec.Decode(d.Body)
-	if err != nil {
-		return Message[T]{}, fmt.Errorf("decode body of message %v: %w", d.ID, err)
-	}
-	q := b.queue
-	m := Message[T]{
-		ID:       d.ID,
-		Body:     body,
-		Receives: d.Receives,
-		Receipt:  Receipt{issuer: &q.issuer, handle: unique.Make(d.Handle)},
-		State:    InFlight,
-		queue:    q,
-		sentAt:   q.instant(d.SentAt),
-		firstAt:  q.instant(d.FirstReceivedAt),
-		comeAt:   q.instant(d.VisibleAt),
-		group:    d.Group,
-	}
-	if d.DedupID != "" || d.Sequence != "" || d.Trace != "" || d.Attributes != nil || d.Origin != nil {
-		m.more = &details[T]{dedup: d.DedupID, sequence: d.Sequence, trace: d.Trace, attributes: d.Attributes, origin: d.Origin}
-	}
-	if o := d.Origin; o != nil {
-		// As in the built-in engine, a dead letter goes on being the message
-		// that it was.
-		m.ID = o.ID
-		m.Receives += o.Receives
-		m.sentAt = q.instant(o.SentAt)
-	}
-	return m, nil
-}
-
 func answersError(got, want int, of string) error {
 	return fmt.Errorf("driver answered %d results for %d %s", got, want, of)
 }
@@ -372,6 +320,9 @@ func (b *backend[T]) purge(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, b.err(ctx, "purge", err)
 	}
+	b.queue.mu.Lock()
+	b.untold = nil
+	b.queue.mu.Unlock()
 	n := s.Visible + s.InFlight + s.Delayed
 	b.tell(&b.queue.totals.Purged, n, Event[T]{Kind: Purged, Count: n})
 	return n, nil

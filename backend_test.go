@@ -123,6 +123,8 @@ func TestBackendCodecErrors(t *testing.T) {
 		require.Equal(t, 8, ms[0].Body)
 		require.NoError(t, ms[0].Release(ctx))
 		into := make([]Message[int], 1)
+		_, err = numbers.ReceiveInto(ctx, into, ReceiveOptions{})
+		require.ErrorContains(t, err, id.String(), "and what came beside it is told next")
 		n, err := numbers.ReceiveInto(ctx, into, ReceiveOptions{})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)

@@ -295,8 +295,8 @@ func (o *RedriveOptions[T]) destination(q *Queue[T], more *details[T]) (*Queue[T
 // header are kept, and it is visible at once. If its destination is full,
 // Redrive waits for room.
 //
-// Errors: the context's own, ErrClosed, ErrNoOrigin, an *InvalidError, and what
-// the destination answers. The message that it stopped at is still here then,
+// Errors: the context's own, ErrClosed, ErrNoOrigin, an *InvalidError, what the
+// destination answers, and on a backend a *DecodeError. The message that it stopped at is still here then,
 // in its place. It takes the time of a Receive and a Send for each message.
 func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error) {
 	if err := firstError(ctx.Err(), checkCount("Max", int64(o.Max)), checkCount("Rate", int64(o.Rate))); err != nil {

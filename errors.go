@@ -66,6 +66,36 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%s is %s, allowed: %s", e.Field, v, e.Allowed)
 }
 
+// A DecodeError is a message on a backend whose body the codec cannot decode. Find it with
+// errors.As: in an error of Receive, ReceiveBatch and ReceiveInto; in that of Messages, which
+// ends with it; and in that of Redrive, which stops there. TryReceive takes it for "none". It
+// says nothing about the queue, so go on receiving.
+//
+// One error is about one message. Those that can be decoded are returned without an error;
+// what came beside them, and cannot, is told by the next receives, one each, at once. By then
+// the delivery may be over, as the receipt tells who uses it.
+//
+// The message is in flight: hidden until its visibility timeout ends, which
+// ChangeVisibility may change; on a FIFO backend it holds back its group, but for those of
+// the same receive. Then it comes up and is received again, as long as it is there:
+// Options.MaxReceives does not end that, since a dead-letter queue of T's could not hold it,
+// but Delete does, and a redrive policy that the backend has of its own.
+type DecodeError struct {
+	ID       ID
+	Group    string  // message group, or ""
+	Receives int     // deliveries so far, this one included
+	Receipt  Receipt // of this delivery: for Delete and ChangeVisibility. Redrive has released it
+	Body     []byte  // as the codec left it; a copy, which is the caller's
+	Err      error   // what the codec said
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("decode body of message %v: %v", e.ID, e.Err)
+}
+
+// Unwrap returns what the codec said.
+func (e *DecodeError) Unwrap() error { return e.Err }
+
 // A BatchError lists the entries of a batch that failed. All others were
 // carried out. Find it with errors.As; errors.Is looks into every entry.
 type BatchError struct {

@@ -136,6 +136,21 @@ func (h hostile) ChangeVisibility(ctx context.Context, changes []driver.Change) 
 	return answer(h, errs, err)
 }
 
+// moody is a codec that does not always decode what it can.
+type moody struct {
+	stringCodec
+	h hostile
+}
+
+func (m moody) Decode(b []byte) (string, error) {
+	if m.h.pick(m.h.at) == 0 {
+		return "", errMoody
+	}
+	return string(b), nil
+}
+
+var errMoody = errors.New("not now")
+
 // caught runs a call that may panic, and says whether it did.
 func caught(call func()) (panicked bool) {
 	defer func() { panicked = recover() != nil }()
@@ -158,19 +173,28 @@ func TestBackendOnAHostileDriver(t *testing.T) {
 
 func playHostile(t *testing.T, seed uint64) {
 	deadDriver, deadEngine := newHostile(t, seed)
-	dead := over(t, deadDriver, Options[string]{})
+	dead := over(t, deadDriver, Options[string]{Codec: moody{h: deadDriver}})
 	d, engine := newHostile(t, seed+1000)
-	q := over(t, d, Options[string]{DeadLetter: dead, MaxReceives: 3, VisibilityTimeout: 5 * time.Second})
+	q := over(t, d, Options[string]{
+		DeadLetter: dead, MaxReceives: 3, VisibilityTimeout: 5 * time.Second, Codec: moody{h: d},
+	})
 	background, stop := context.WithCancel(t.Context())
 
 	var mu sync.Mutex
 	sent, done := map[string]bool{}, map[string]bool{}
-	var received, deleted, panics uint64
+	var received, deleted, panics, undecoded uint64
 	check := func(ctx context.Context, err error) {
 		for _, bare := range []error{context.Canceled, context.DeadlineExceeded} {
 			if err == bare && ctx.Err() != bare {
 				t.Errorf("%v, and the context has %v", err, ctx.Err())
 			}
+		}
+		if _, ok := errors.AsType[*DecodeError](err); ok != errors.Is(err, errMoody) {
+			t.Errorf("%v does not say which message it is about", err)
+		} else if ok {
+			mu.Lock()
+			undecoded++
+			mu.Unlock()
 		}
 	}
 	settle := func(ctx context.Context, m Message[string]) {
@@ -286,6 +310,7 @@ func playHostile(t *testing.T, seed uint64) {
 		}
 	}
 	require.NotZero(t, panics)
+	require.NotZero(t, undecoded)
 	require.NotZero(t, totals.DeadLettered)
 
 	result := make(chan error)

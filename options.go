@@ -61,7 +61,8 @@ type Options[T any] struct {
 	// comes upon them once more, as on SQS. It must be another queue, and may
 	// serve many. nil, the default, keeps them here for ever new attempts.
 	// A dead letter is taken whatever limits its queue has. While that queue
-	// is closed or fails, messages stay and go on being delivered.
+	// is closed or fails, messages stay and go on being delivered. So do those
+	// of a backend that cannot be decoded: see DecodeError.
 	DeadLetter *Queue[T]
 	// MaxReceives is how many deliveries a message gets before it is moved to
 	// DeadLetter: at least 1 with DeadLetter, 0 without.
@@ -155,10 +156,10 @@ type Options[T any] struct {
 type Codec[T any] interface {
 	// Encode returns the bytes of a body. They may share memory with it.
 	Encode(T) ([]byte, error)
-	// Decode returns the body. It may keep the bytes. A message that it fails for is
-	// passed over by a receive that has others, and else is the receive's error; it
-	// comes up again, and is not dead-lettered, whatever MaxReceives is. A panic goes to
-	// the receive; all messages that it had come up again when their timeouts end.
+	// Decode returns the body. It may keep the bytes. Its error is told by a receive,
+	// as a *DecodeError; the message comes up again, and is not dead-lettered, whatever
+	// MaxReceives is. A panic goes to the receive; all messages that it had come up
+	// again when their timeouts end.
 	Decode([]byte) (T, error)
 }
 

@@ -13,9 +13,10 @@ import (
 // ctx ends or the queue is closed; while the queue is paused or MaxInFlight is
 // reached it waits as well.
 //
-// Errors: the context's own, ErrClosed, and with FailFast ErrInFlightLimit.
-// After an error no message was taken: one that was being handed over when ctx
-// ended is back in its place, and the delivery does not count. For that moment
+// Errors: the context's own, ErrClosed, with FailFast ErrInFlightLimit, and on a
+// backend what that answers, and a *DecodeError, which is about one message only.
+// After any other error no message was taken: one that was being handed over when
+// ctx ended is back in its place, and the delivery does not count. For that moment
 // it was hidden from others.
 //
 // It takes O(1) while timeouts are the queue's own, or else O(log n) in the
@@ -68,10 +69,11 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 
 // TryReceive returns the next message if there is one that can be delivered
 // now, and whether there was. It never waits, except for the answer of a
-// backend, whose errors it takes for "none".
+// backend, whose errors it takes for "none", a *DecodeError too: there may be
+// other messages then.
 func (q *Queue[T]) TryReceive() (m Message[T], ok bool) {
 	if q.backend != nil {
-		ms, err := q.backend.receive(context.Background(), ReceiveOptions{Max: 1, Wait: Immediately})
+		ms, err := q.backend.ask(context.Background(), ReceiveOptions{Max: 1, Wait: Immediately})
 		if err != nil || len(ms) == 0 {
 			return m, false
 		}
@@ -313,7 +315,7 @@ func (q *Queue[T]) wait(o ReceiveOptions) time.Duration {
 // Messages returns an iterator that receives one message after the other, each
 // when the loop asks for it. Breaking out of the loop loses nothing, since
 // nothing is fetched ahead. When Receive fails, the iterator yields its error
-// once, with a zero Message, and ends.
+// once, with a zero Message, and ends. After a *DecodeError a new one goes on.
 func (q *Queue[T]) Messages(ctx context.Context) iter.Seq2[Message[T], error] {
 	return func(yield func(Message[T], error) bool) {
 		for {

@@ -125,8 +125,9 @@ func (b *backend[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (move
 		err = b.gone(ctx, m.Receipt, &b.queue.totals.Redriven, Event[T]{Kind: Redriven, Message: m, To: to.name})
 		moved = err == nil
 	}()
-	if m, err = b.message(&got[0]); err != nil {
-		return false, err
+	var undecoded *DecodeError
+	if m, undecoded = b.message(&got[0]); undecoded != nil {
+		return false, undecoded
 	}
 	if to, err = o.destination(b.queue, m.more); err != nil {
 		return false, err
