@@ -117,11 +117,12 @@ func (p *Pool[T]) takeBatch(receiving context.Context, l *lease[T], wait time.Du
 			break
 		}
 		ms, err = p.queue.ReceiveBatch(receiving, dabchick.ReceiveOptions{Max: size - n, Wait: left})
+		passed := p.undecoded(l, err)
 		if receiving.Err() != nil {
 			p.unhand(l, ms)
 			return false, receiving.Err()
 		}
-		if err != nil {
+		if err != nil && !passed {
 			break // the next receive meets it again, if it lasts
 		}
 		l.join(ms...)

@@ -23,7 +23,8 @@ type Event struct {
 	// Outcome is what has become of the message, in Ended.
 	Outcome Outcome
 	// Err is what the handler returned, in Ended, or the cause that its context
-	// ended with, in LeaseLost.
+	// ended with, in LeaseLost. In Ended it is a *dabchick.DecodeError if the body could
+	// not be decoded: whoever wants to delete the message then has its receipt.
 	Err error
 	// Stack is that of the handler's goroutine, in Stuck.
 	Stack []byte
@@ -34,7 +35,7 @@ type EventKind uint8
 
 // The kinds of events. Of each message that is handed to a handler, Began is the
 // first and Ended the last; only while a batch fills is it Renewed, or LeaseLost,
-// before.
+// before. Of one that cannot be decoded there is Ended alone.
 const (
 	Began     EventKind = iota + 1 // the handler is called
 	Renewed                        // the lease was renewed
@@ -52,7 +53,8 @@ func (k EventKind) String() string {
 	return "event " + strconv.Itoa(int(k))
 }
 
-// An Outcome is what has become of a message that was handed to a handler.
+// An Outcome is what has become of a message that was handed to a handler, or
+// could not be decoded.
 type Outcome uint8
 
 // The outcomes.
@@ -83,7 +85,15 @@ func (p *Pool[T]) report(m *dabchick.Message[T], e Event) {
 	if p.o.OnEvent == nil {
 		return
 	}
-	e.Time = time.Now()
 	e.Message, e.Group, e.Receives = m.ID, m.Group(), m.Receives
+	p.emit(e)
+}
+
+// emit tells of an event, if somebody listens.
+func (p *Pool[T]) emit(e Event) {
+	if p.o.OnEvent == nil {
+		return
+	}
+	e.Time = time.Now()
 	p.o.OnEvent(e)
 }

@@ -35,7 +35,8 @@ type Options struct {
 	// Backoff is how long a message that failed stays hidden, by how often it
 	// was received, from 1. nil means ExponentialBackoff(time.Second,
 	// 15*time.Minute). It is also how long a worker waits when a receive failed
-	// for the nth time in a row. Less than 0 counts as 0. It must not panic.
+	// for the nth time in a row, but for a *dabchick.DecodeError: that is a message
+	// that failed. Less than 0 counts as 0. It must not panic.
 	Backoff func(receives int) time.Duration
 
 	// Grace is how long running handlers have to finish when the pool stops. 0
@@ -68,9 +69,10 @@ type Options struct {
 	OnEvent func(Event)
 
 	// Logger gets what somebody should know: panics, lost leases, abandoned handlers
-	// and calls of the queue that failed as errors; failures of handlers, handlers that
-	// are stuck, and renewals that failed and are tried again as warnings; and how many
-	// workers there are, with Scale, as information. nil means none.
+	// and calls of the queue that failed as errors; failures of handlers, messages that
+	// cannot be decoded, handlers that are stuck, and renewals that failed and are tried
+	// again as warnings; and how many workers there are, with Scale, as information. nil
+	// means none.
 	Logger *slog.Logger
 }
 

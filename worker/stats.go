@@ -7,8 +7,8 @@ type Stats struct {
 	Workers int // those that are there, without those that are about to leave
 	Running int // those that have messages: their handlers run, or their batches fill; abandoned ones not included
 
-	// Each message that was handed to a handler which has ended counts in one of
-	// these: see Outcome.
+	// Each message that was handed to a handler which has ended, or could not be
+	// decoded, counts in one of these: see Outcome.
 	Handled      uint64
 	Retried      uint64
 	Discarded    uint64
@@ -17,7 +17,7 @@ type Stats struct {
 	Abandoned    uint64
 	Lost         uint64
 
-	Failed   uint64 // messages whose handler returned an error for them or did not return
+	Failed   uint64 // messages whose handler returned an error for them or did not return, or that cannot be decoded
 	Panicked uint64 // of these, those of handlers that panicked
 
 	// HandlerTime is what handlers that have ended took, all together.

@@ -137,6 +137,27 @@ func (p *Pool[T]) keep(m *dabchick.Message[T], err error) (Outcome, error) {
 	return Retried, p.queue.ChangeVisibility(p.base, max(p.o.Backoff(m.Receives), 0), m.Receipt)
 }
 
+// undecoded deals with a message whose body cannot be decoded, as with one whose handler
+// failed, and says whether that is what a receive has returned.
+func (p *Pool[T]) undecoded(l *lease[T], received error) bool {
+	e, ok := errors.AsType[*dabchick.DecodeError](received)
+	if !ok {
+		return false
+	}
+	p.log.Warn("message not decoded", "message", e.ID, "receives", e.Receives, "error", e.Err)
+	outcome := Retried
+	if err := p.queue.ChangeVisibility(p.base, max(p.o.Backoff(e.Receives), 0), e.Receipt); err != nil {
+		p.log.Error("verdict not carried out", "message", e.ID, "error", err)
+		outcome = Lost
+	}
+	l.count(outcome, errNotDecoded, 0) // of e, what the codec said is not safe to look at
+	p.emit(Event{Kind: Ended, Message: e.ID, Group: e.Group, Receives: e.Receives, Outcome: outcome, Err: e})
+	return true
+}
+
+// errNotDecoded is what Stats count.
+var errNotDecoded = errors.New("worker: not decoded")
+
 // failureOf returns what a call with several receipts says about the n-th.
 func failureOf(err error, n int) error {
 	batch, ok := errors.AsType[*dabchick.BatchError](err)

@@ -33,6 +33,10 @@ type Queue[T any] interface {
 //   - an error: it comes up again after Options.Backoff;
 //   - [RetryAfter], [Discard] or [DeadLetter], wrapped or not: what they say.
 //
+// A message of a backend whose body cannot be decoded never gets here. It counts as
+// failed: it is hidden for the backoff, logged and told to Options.OnEvent, with a
+// *dabchick.DecodeError; what ends that is told there.
+//
 // A panic counts as an error, a *PanicError, and so does runtime.Goexit. A panic in a
 // method of the error that it returns, a nil pointer, say, is one of the handler.
 //
@@ -206,7 +210,7 @@ func (p *Pool[T]) Drain(ctx context.Context) error {
 		switch ok, err := p.take(ctx, l, dabchick.Immediately); {
 		case ok:
 			p.do(l)
-		case err != errBatchLost:
+		case err != errBatchLost && !p.undecoded(l, err):
 			return err
 		}
 	}
@@ -268,6 +272,8 @@ func (p *Pool[T]) work(receiving context.Context, l *lease[T]) {
 		case ok:
 			n = 0
 			p.do(l)
+		case p.undecoded(l, err): // the queue works
+			n = 0
 		case receiving.Err() != nil:
 			return
 		case errors.Is(err, dabchick.ErrClosed):

@@ -33,6 +33,12 @@ var inPackages = []bug{
 		"TestBackendDriverThatWaitsForATime"},
 
 	// So do the pool and the kit.
+	{"a message that cannot be decoded is a failure of the queue", "I1", "worker/worker.go",
+		"case p.undecoded(l, err): // the queue works", "case l == nil:",
+		"TestMessageThatCannotBeDecodedHasFailed TestMessageThatCannotBeDecodedInABatch"},
+	{"a message that cannot be decoded ends what a batch waits for", "I1", "worker/batch.go",
+		"passed := p.undecoded(l, err)", "passed := p.undecoded(l, nil)",
+		"TestMessageThatCannotBeDecodedInABatch"},
 	{"a panic is success", "I1", "worker/worker.go",
 		"verdict = &PanicError{Value: v, Stack: debug.Stack()}", "verdict = nil",
 		"TestVerdicts TestPanicIsLoggedWithItsStack"},
