@@ -36,14 +36,15 @@ func (r *run[R]) ordered(prefix string, s entry.Setup, groups []string, send fun
 		sent++
 		return send(q, groups[sent%len(groups)])
 	}
-	n, began, sending := r.cell.N, time.Now(), time.Duration(0)
+	n, began := r.cell.N, time.Now()
 	for sent < n {
 		if err := next(); err != nil {
 			return fmt.Errorf("sending: %w", err)
 		}
-		if sent&(sent-1) == 0 && sent >= 64 { // now and then
-			sending = time.Since(began)
-			n = min(n, r.fewer(int(float64(sent)/float64(sending)*float64(r.cell.Budget)/2)))
+		if sent&(sent-1) == 0 && sent >= 64 {
+			// Now and then, and each time anew: the first messages find no memory, and take
+			// longer than those after them.
+			n = r.round(int(r.cell.Budget / 2 / max(1, time.Since(began)/time.Duration(sent))))
 		}
 	}
 	if n = sent; n < r.cell.N {

@@ -204,9 +204,18 @@ func (r *run[R]) affordable(q entry.Queue[R]) (int, error) {
 	return r.fewer(int(r.cell.Budget / each)), nil
 }
 
-// fewer returns the number of messages of the cell, or less if only so many are
-// affordable: then a round number, which it notes.
+// fewer is round, and notes when it is less than was asked for.
 func (r *run[R]) fewer(affordable int) int {
+	n := r.round(affordable)
+	if n < r.cell.N {
+		r.result.Messages = n
+	}
+	return n
+}
+
+// round returns the number of messages of the cell, or a round number that is less if only
+// so many are affordable.
+func (r *run[R]) round(affordable int) int {
 	if affordable >= r.cell.N {
 		return r.cell.N
 	}
@@ -215,7 +224,5 @@ func (r *run[R]) fewer(affordable int) int {
 		n *= 10
 	}
 	n *= max(1, affordable/n)
-	n = max(n, min(100, r.cell.N))
-	r.result.Messages = n
-	return n
+	return max(n, min(100, r.cell.N))
 }
