@@ -2,8 +2,8 @@
 // other queues, and writes tables and plots.
 //
 //	go run ./benchmarks                                  everything
-//	go run ./benchmarks -workloads cycle,backlog -entries dabchick,channel,floor -counts 6
-//	go run ./benchmarks -short                           a few seconds, to see that it works
+//	go run ./benchmarks -workloads cycle,backlog -entries dabchick,channel,floor -out out
+//	go run ./benchmarks -short -out out                  half a minute, to see that it works
 //	go run ./benchmarks -docs docs/performance.md        no measuring: the last results into the page
 //
 // Each measurement is a process of its own, so that none meets another's heap,
@@ -137,17 +137,12 @@ func choose[T any](what, chosen string, all []T, name func(T) string) ([]T, erro
 		return all, nil
 	}
 	wanted := strings.Split(chosen, ",")
-	var found []T
-	for _, x := range all {
-		if i := slices.Index(wanted, name(x)); i >= 0 {
-			wanted = slices.Delete(wanted, i, i+1)
-			found = append(found, x)
+	for _, w := range wanted {
+		if !slices.ContainsFunc(all, func(x T) bool { return name(x) == w }) {
+			return nil, fmt.Errorf("there is no %s %q: %s", what, w, names(all, name))
 		}
 	}
-	if len(wanted) > 0 {
-		return nil, fmt.Errorf("there is no %s %q: %s", what, wanted[0], names(all, name))
-	}
-	return found, nil
+	return slices.DeleteFunc(slices.Clone(all), func(x T) bool { return !slices.Contains(wanted, name(x)) }), nil
 }
 
 // inProcess says whether an entry needs no program but this one, and no socket.

@@ -36,6 +36,9 @@ func TestChoose(t *testing.T) {
 	got, err = choose("letter", "c,a", all, name)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "c"}, got)
+	got, err = choose("letter", "b,b", all, name)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b"}, got)
 	_, err = choose("letter", "a,x", all, name)
 	require.EqualError(t, err, `there is no letter "x": a b c`)
 }
