@@ -62,7 +62,10 @@ func sample() *Data {
 	slow.Failed = "filling would take too long (9m3s)"
 	few := result("throughput", "goaws", 4, map[string]float64{"rate": 100})
 	few.Messages = 200
-	d.Results = append(d.Results, slow, few)
+	once := result("throughput", "jetstream", 4, map[string]float64{"rate": 50})
+	failed := result("throughput", "jetstream", 4, nil)
+	failed.Failed = "did not end within 42s"
+	d.Results = append(d.Results, slow, few, once, failed)
 	return d
 }
 
@@ -74,8 +77,9 @@ func TestTables(t *testing.T) {
 		"| workqueue | **50.0** | **50.0** | 0.62 | 1.25 |",    // where Dabchick loses
 		"| goaws | – | – <sup>1</sup> | – | – |",
 		"<sup>1</sup> filling would take too long\n",
-		"| goaws | **100** <sup>1</sup> | – |",
-		"<sup>1</sup> with fewer messages, for want of time",
+		"| goaws | **100** <sup>2</sup> | – |",
+		"| jetstream | 50.0 <sup>1</sup> | – |",
+		"<sup>1</sup> of 1 run only · <sup>2</sup> with fewer messages, for want of time",
 		"Of 5 rows in which Dabchick meets a peer it wins 1, loses 2 and equals the best in 2.",
 		"workqueue: 50.0 | **loses** | 0.50 times |",
 		"| 1 | a cycle on an empty queue | 1.25× | at most 1.40× of the floor | met: 100 against 80.0 |",

@@ -125,14 +125,25 @@ func (d *Data) cell(w *workload.Workload, e workload.Contender, c column, notes 
 	if best := d.best(w, c.param, c.metric, entry.Own, entry.Peer); best != nil && best.entry == e.Name {
 		text = "**" + text + "**"
 	}
-	fewer := 0
+	fewer, failed := 0, false
 	for _, r := range d.of(w.Name, e.Name, c.param) {
-		fewer = max(fewer, r.Messages)
+		fewer, failed = max(fewer, r.Messages), failed || r.Failed != ""
+	}
+	if failed {
+		text += notes.mark(runsOnly(len(d.values(w.Name, e.Name, c.param, c.metric.Key))))
 	}
 	if fewer > 0 {
 		text += notes.mark("with fewer messages, for want of time")
 	}
 	return text
+}
+
+// runsOnly is the remark at a figure of a cell that failed in some runs, or was left alone.
+func runsOnly(n int) string {
+	if n == 1 {
+		return "of 1 run only"
+	}
+	return fmt.Sprintf("of %d runs only", n)
 }
 
 // withoutDetail leaves out what stands in brackets at the end of a reason, which would
