@@ -200,12 +200,12 @@ func (p *panel) plot() (*plot.Plot, error) {
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{235}, color.Gray{225}
 	d.Add(grid)
-	for i, l := range p.lines {
+	for _, l := range p.lines {
 		drawn, dots, err := plotter.NewLinePoints(l.points)
 		if err != nil {
 			return nil, err
 		}
-		drawn.LineStyle = style(l.entry, i)
+		drawn.LineStyle = style(l.entry)
 		dots.Color, dots.Shape, dots.Radius = drawn.Color, draw.CircleGlyph{}, drawn.Width*1.2
 		d.Add(drawn)
 		if len(l.points) < 10 {
@@ -219,7 +219,7 @@ func (p *panel) plot() (*plot.Plot, error) {
 	if p.logY {
 		d.Y.Min, d.Y.Max = math.Pow(10, math.Floor(math.Log10(d.Y.Min))), math.Pow(10, math.Ceil(math.Log10(d.Y.Max)))
 	} else {
-		d.Y.Min, d.Y.Max = 0, d.Y.Max*1.05
+		d.Y.Min, d.Y.Max, d.Y.Tick.Marker = 0, d.Y.Max*1.05, whole{}
 		d.Legend.Top, d.Legend.Padding = true, vg.Points(4)
 		return d, nil
 	}
@@ -256,7 +256,7 @@ func (p *panel) names(d *plot.Plot, left, right float64) error {
 	spread(at, apart)
 	for i, n := range all {
 		l := p.lines[n.line]
-		s := style(l.entry, n.line)
+		s := style(l.entry)
 		y := d.Y.Min * math.Pow(d.Y.Max/d.Y.Min, at[i])
 		lead, err := plotter.NewLine(plotter.XYs{n.end, {X: p.scale(left, right, 1.035), Y: y}})
 		if err != nil {
@@ -296,25 +296,43 @@ func spread(at []float64, apart float64) {
 	}
 }
 
-// style has Dabchick stand out, and limits stand back.
-func style(e workload.Contender, i int) draw.LineStyle {
+// style has Dabchick stand out, and limits stand back. An entry looks the same in all plots.
+func style(e workload.Contender) draw.LineStyle {
+	i := slices.IndexFunc(workload.Contenders, func(c workload.Contender) bool { return c.Name == e.Name })
 	switch {
 	case e.Name == own:
 		return draw.LineStyle{Color: color.RGBA{33, 111, 237, 255}, Width: vg.Points(3)}
 	case e.Kind == entry.Limit:
-		return draw.LineStyle{Color: color.Gray{uint8(90 + 22*(i%4))}, Width: vg.Points(1.3), Dashes: []vg.Length{vg.Points(5), vg.Points(3)}}
+		return draw.LineStyle{Color: color.Gray{uint8(80 + 20*(i%4))}, Width: vg.Points(1.3), Dashes: dashes[i%len(dashes)]}
 	}
 	return draw.LineStyle{Color: colors[i%len(colors)], Width: vg.Points(1.4)}
 }
 
-var colors = []color.RGBA{
-	{214, 39, 40, 255}, {34, 150, 84, 255}, {230, 126, 20, 255}, {136, 84, 192, 255}, {140, 86, 75, 255},
-	{214, 90, 170, 255}, {23, 160, 180, 255}, {150, 150, 20, 255}, {90, 60, 140, 255}, {60, 110, 60, 255},
-}
+// colors are those of all entries that are no limits, and dashes those of all limits.
+var (
+	colors = []color.RGBA{
+		{214, 39, 40, 255}, {34, 150, 84, 255}, {230, 126, 20, 255}, {136, 84, 192, 255}, {140, 86, 75, 255},
+		{214, 90, 170, 255}, {23, 160, 180, 255}, {150, 150, 20, 255}, {90, 60, 140, 255}, {60, 110, 60, 255},
+	}
+	dashes = [][]vg.Length{{5, 3}, {9, 3}, {2, 2}, {9, 3, 2, 3}, {5, 2}, {1, 3}}
+)
 
 func fainter(c color.Color) color.Color {
 	r, g, b, _ := c.RGBA()
 	return color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 110}
+}
+
+// whole marks round numbers, without a fraction that is 0.
+type whole struct{}
+
+func (whole) Ticks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range ticks {
+		if t.Label != "" {
+			ticks[i].Label = fmt.Sprint(math.Round(t.Value*1e6) / 1e6)
+		}
+	}
+	return ticks
 }
 
 // powers marks the powers of ten.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -115,6 +116,20 @@ func TestGoals(t *testing.T) {
 		"| 8 | FIFO, in the worst row | 3.00× | at most 2.00× of standard | **missed**: send with 1e3 groups: 90.0 against 30.0 ns |",
 	} {
 		require.Contains(t, text, want)
+	}
+}
+
+// Whoever is in several plots is found by colour and dashes.
+func TestStyle(t *testing.T) {
+	seen := map[string]string{}
+	for _, c := range workload.Contenders {
+		if c.Only != "" {
+			continue
+		}
+		s := style(c)
+		look := fmt.Sprint(s.Color, s.Dashes)
+		require.Empty(t, seen[look], c.Name)
+		seen[look] = c.Name
 	}
 }
 
