@@ -38,6 +38,7 @@ type backlog[T any] struct {
 	begun      *shelf[T] // the first since the last clear
 	spare      atomic.Pointer[page[T]]
 	spareShelf atomic.Pointer[shelf[T]]
+	spares     *spares
 
 	_ [64]byte // what senders write is not on a line with what the core writes
 
@@ -147,6 +148,9 @@ func (b *backlog[T]) turn() *page[T] {
 		b.shelf, b.shelved = s, 0
 	}
 	p := b.spare.Swap(nil)
+	if p == nil && b.page != nil {
+		p, _ = b.spares.pages.Get().(*page[T])
+	}
 	if p == nil {
 		places := smallPage
 		if b.page != nil {
@@ -257,10 +261,15 @@ func (b *backlog[T]) pass(mails []mail[T], size int64) {
 
 // endPage is done with the page of the first message. The larger of two is kept. So in
 // the end all pages of a backlog that stands are of one size, and there is always one when
-// a sender needs it.
+// a sender needs it. Further large ones are there until the garbage collector takes them,
+// for a backlog that goes up and down.
 func (b *backlog[T]) endPage() {
-	if spare := b.spare.Load(); spare == nil || len(spare.mail) <= len(b.first.mail) {
-		b.spare.Store(b.first)
+	p := b.spare.Swap(b.first)
+	if p != nil && len(p.mail) > len(b.first.mail) {
+		p = b.spare.Swap(p)
+	}
+	if p != nil && len(p.mail) == largePage {
+		b.spares.pages.Put(p)
 	}
 	b.first = nil
 }

@@ -214,6 +214,55 @@ func BenchmarkHook(b *testing.B) {
 	cycle(b, mustNew(b, dabchick.Options[[]byte]{OnEvent: func(dabchick.Event[[]byte]) {}}))
 }
 
+// BenchmarkUpAndDown is a message sent, received and deleted while a queue fills up to n
+// messages and is drained again: of a standard queue, of one with all of them in flight at
+// once, and of a FIFO queue with a group for each.
+func BenchmarkUpAndDown(b *testing.B) {
+	ctx := context.Background()
+	body := make([]byte, 256)
+	for _, c := range []struct {
+		name string
+		fifo bool
+		held bool
+	}{{name: "messages"}, {name: "in flight", held: true}, {name: "groups", fifo: true}} {
+		for _, n := range []int{100, 1000, 10_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/n=%d", c.name, n), func(b *testing.B) {
+				q := mustNew(b, dabchick.Options[[]byte]{FIFO: c.fifo})
+				outgoing := make([]dabchick.SendOptions, n)
+				for i := range outgoing {
+					if c.fifo {
+						outgoing[i].Group = fmt.Sprint(i)
+					}
+				}
+				atOnce := 1
+				if c.held {
+					atOnce = n
+				}
+				held := make([]dabchick.Message[[]byte], atOnce)
+				b.ReportAllocs()
+				b.ResetTimer()
+				for done := 0; done < b.N; done += n {
+					for _, o := range outgoing {
+						if _, err := q.SendWith(ctx, body, o); err != nil {
+							b.Fatal(err)
+						}
+					}
+					for range n / atOnce {
+						for i := range held {
+							held[i], _ = q.TryReceive()
+						}
+						for i := range held {
+							if err := q.Delete(ctx, held[i].Receipt); err != nil {
+								b.Fatal(err)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkThroughput is a million messages from so many producers to so many
 // consumers, beside a channel that has room for all of them; and through a queue that
 // may hold a thousand.

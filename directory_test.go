@@ -14,7 +14,7 @@ func TestDirectoryIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Few bits make long stretches of places, also over the end of a table.
 		bits := rapid.SampledFrom([]uint32{0, 0xf, 0xff00000f, ^uint32(0)}).Draw(t, "bits")
-		groups := newGroups(false)
+		groups := newGroups(false, new(spares))
 		groups.clear()
 		hash := func(name int) uint32 { return (uint32(name)*2654435761 | 0xc) & bits }
 		numbers := map[int]uint32{}
@@ -44,7 +44,7 @@ func TestDirectoryIsAMap(t *testing.T) {
 // Many groups are spread over many small tables. When they go, the memory does.
 func TestDirectoryGrowsInSmallTables(t *testing.T) {
 	const many = 100_000
-	groups := newGroups(false)
+	groups := newGroups(false, new(spares))
 	groups.clear()
 	join := func(i int) uint32 {
 		name := strconv.Itoa(i)
@@ -75,9 +75,33 @@ func TestDirectoryGrowsInSmallTables(t *testing.T) {
 	require.Empty(t, groups.numbers.tables)
 }
 
+// The memory of many groups is not kept for a few.
+func TestGroupsDoNotKeepWhatIsOfNoUse(t *testing.T) {
+	groups := newGroups(false, new(spares))
+	groups.clear()
+	comeAndGo := func(n int) (chunks int) {
+		for i := range n {
+			name := strconv.Itoa(i)
+			groups.join(0, groups.hash(name), name)
+		}
+		chunks = len(groups.chunks)
+		for i := range n {
+			name := strconv.Itoa(i)
+			groups.leave(0, groups.lookup(name))
+		}
+		return chunks
+	}
+	many := comeAndGo(10_000)
+	require.LessOrEqual(t, comeAndGo(3), many)
+	require.Equal(t, 1, comeAndGo(3), "chunks")
+	require.Equal(t, many, comeAndGo(10_000))
+	require.LessOrEqual(t, comeAndGo(5_000), many)
+	require.GreaterOrEqual(t, comeAndGo(5_000), many/2)
+}
+
 // Groups that come and go take no more room than those that are there at a time.
 func TestDirectoryOfGroupsThatComeAndGo(t *testing.T) {
-	groups := newGroups(false)
+	groups := newGroups(false, new(spares))
 	groups.clear()
 	for i := range 1000 {
 		name := strconv.Itoa(i)

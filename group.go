@@ -18,8 +18,10 @@ type groups struct {
 	tenants []*[groupChunk]tenant // nil unless fair
 	fresh   uint32                // numbers from here on were never used; 0 is never used
 	spare   []uint32              // numbers given back
+	peak    int                   // how many there were at once, since there last were none
 	idle    chain                 // those without messages, in the order in which they fell empty
 	linger  time.Duration         // how long an empty group is kept
+	spares  *spares
 }
 
 // A group is the messages that one group name has in a queue. It is a cache line,
@@ -49,11 +51,31 @@ const groupChunk = 64
 type chain struct{ head, tail uint32 }
 
 // newGroups returns the groups of a queue, but for clear.
-func newGroups(fair bool) groups { return groups{seed: maphash.MakeSeed(), fair: fair} }
+func newGroups(fair bool, spares *spares) groups {
+	return groups{seed: maphash.MakeSeed(), fair: fair, spares: spares}
+}
 
 // clear drops all groups, and gives their memory back.
 func (s *groups) clear() {
-	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger}
+	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger, spares: s.spares}
+}
+
+// retire gives back the memory of groups that have all ended, for the next ones; but not if
+// most of it was of no use this time.
+func (s *groups) retire() {
+	if former := *s; s.peak >= int(s.fresh)/4 {
+		former.peak = 0
+		s.spares.groups.Put(&former)
+	}
+	s.clear()
+}
+
+// revive takes up memory that was given back, if it is still there.
+func (s *groups) revive() {
+	if former, _ := s.spares.groups.Get().(*groups); former != nil {
+		former.linger = s.linger
+		*s = *former
+	}
 }
 
 func (s *groups) at(n uint32) *group { return &s.chunks[n/groupChunk][n%groupChunk] }
@@ -96,6 +118,9 @@ func (s *groups) join(now int64, hash uint32, name string) uint32 {
 		}
 		return n
 	}
+	if s.fresh == 1 {
+		s.revive()
+	}
 	var n uint32
 	if last := len(s.spare) - 1; last >= 0 {
 		n = s.spare[last]
@@ -110,6 +135,7 @@ func (s *groups) join(now int64, hash uint32, name string) uint32 {
 			}
 		}
 	}
+	s.peak = max(s.peak, int(s.fresh)-1-len(s.spare))
 	s.numbers.put(hash, n)
 	*s.at(n) = group{name: name, hash: hash, line: list{kind: grouped}}
 	if s.fair {
@@ -159,7 +185,7 @@ func (s *groups) end(n uint32) {
 	*g = group{}
 	s.spare = append(s.spare, n)
 	if len(s.spare) == int(s.fresh)-1 && len(s.chunks) > 1 {
-		s.clear()
+		s.retire()
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 )
 
@@ -37,7 +36,7 @@ type Queue[T any] struct {
 	fifo    bool           // as core.fifo, on a line that only New writes
 	backend *backend[T]    // nil for the built-in engine
 	backlog *backlog[T]    // belongs to core, but for its lock
-	waiters sync.Pool      // of *waiter[T]
+	spares  *spares        // what there is to use again
 
 	_ [64]byte // the lock, which receivers write, is not on a line with what senders read
 
@@ -79,14 +78,14 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	if err != nil {
 		return nil, &opError{"new", name, err}
 	}
-	q := &Queue[T]{name: name, epoch: time.Now(), fifo: o.FIFO}
+	q := &Queue[T]{name: name, epoch: time.Now(), fifo: o.FIFO, spares: new(spares)}
 	if o.Driver != nil {
 		q.backend = newBackend(q, &o)
 	}
-	q.backlog = new(backlog[T])
-	q.core.backlog = q.backlog
+	q.backlog = &backlog[T]{spares: q.spares}
+	q.core.backlog, q.core.spares = q.backlog, q.spares
 	q.core.fifo = o.FIFO
-	q.core.groups = newGroups(!o.FIFO)
+	q.core.groups = newGroups(!o.FIFO, q.spares)
 	if err := q.checkDestination("DeadLetter", o.DeadLetter); err != nil {
 		return nil, &opError{"new", name, err}
 	}

@@ -149,6 +149,8 @@ func (s *slab) release(slot uint32) bool {
 		s.close(n)
 		s.chunks[n] = nil
 		s.spare = append(s.spare, n)
+		c.free, c.fresh = 0, 0
+		spareChunks.Put(c)
 		return true
 	}
 	s.empty++
@@ -156,7 +158,10 @@ func (s *slab) release(slot uint32) bool {
 }
 
 func (s *slab) grow() {
-	c := new(chunk)
+	c, _ := spareChunks.Get().(*chunk)
+	if c == nil {
+		c = new(chunk)
+	}
 	var n uint32
 	if last := len(s.spare) - 1; last >= 0 {
 		n = s.spare[last]

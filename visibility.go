@@ -41,6 +41,7 @@ type core[T any] struct {
 	slab    slab
 	cells   []*[chunkSize]cell[T]
 	backlog *backlog[T]
+	spares  *spares
 
 	ready  list
 	heads  *btree.BTreeG[key] // of the groups with visible messages; slot is the group
@@ -223,7 +224,9 @@ func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {
 	}
 	cells := c.cells[n]
 	if cells == nil {
-		cells = new([chunkSize]cell[T])
+		if cells, _ = c.spares.cells.Get().(*[chunkSize]cell[T]); cells == nil {
+			cells = new([chunkSize]cell[T])
+		}
 		c.cells[n] = cells
 	}
 	e := &cells[slot%chunkSize]
@@ -258,6 +261,7 @@ func (c *core[T]) vacate(slot uint32, m *meta) {
 	c.bytes -= m.size
 	*c.cell(slot) = cell[T]{}
 	if c.slab.release(slot) {
+		c.spares.cells.Put(c.cells[slot>>chunkBits])
 		c.cells[slot>>chunkBits] = nil
 	}
 }

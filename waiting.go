@@ -73,7 +73,7 @@ func (q *Queue[T]) wake(l *line[T], err error) {
 
 // newWaiter returns a waiter for one message with the queue's own timeout.
 func (q *Queue[T]) newWaiter() *waiter[T] {
-	w, _ := q.waiters.Get().(*waiter[T])
+	w, _ := q.spares.waiters.Get().(*waiter[T])
 	if w == nil {
 		w = &waiter[T]{woken: make(chan struct{}, 1)}
 	}
@@ -85,7 +85,7 @@ func (q *Queue[T]) newWaiter() *waiter[T] {
 // it got belongs to the caller.
 func (q *Queue[T]) doneWaiting(w *waiter[T]) {
 	*w = waiter[T]{woken: w.woken}
-	q.waiters.Put(w)
+	q.spares.waiters.Put(w)
 }
 
 // Reasons for not having a message or storing one.
