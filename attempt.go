@@ -21,7 +21,8 @@ func (q *Queue[T]) remember(now int64, id string, got []Message[T]) {
 	for i := range got {
 		a[i] = attempt{got[i].Receipt, q.core.slab.at(got[i].Receipt.slot).place}
 	}
-	q.attempts.put(now, attemptWindow, id, a)
+	q.attempts.drop(id)
+	q.attempts.put(now, id, a)
 }
 
 // repeat returns once more what a receive with the same attempt id has got, with

@@ -214,6 +214,35 @@ func BenchmarkHook(b *testing.B) {
 	cycle(b, mustNew(b, dabchick.Options[[]byte]{OnEvent: func(dabchick.Event[[]byte]) {}}))
 }
 
+// BenchmarkDedup is the cycle on a FIFO queue with deduplication ids, none of them twice, and
+// without. What is remembered stays for the window, which is longer than the benchmark.
+func BenchmarkDedup(b *testing.B) {
+	ctx := context.Background()
+	body := make([]byte, 256)
+	for _, with := range []bool{false, true} {
+		b.Run(fmt.Sprintf("ids=%v", with), func(b *testing.B) {
+			q := mustNew(b, dabchick.Options[[]byte]{FIFO: true})
+			ids := make([]string, b.N)
+			for i := range ids {
+				if with {
+					ids[i] = fmt.Sprintf("%016x", i)
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for _, id := range ids {
+				if _, err := q.SendWith(ctx, body, dabchick.SendOptions{Group: "a", DedupID: id}); err != nil {
+					b.Fatal(err)
+				}
+				m, _ := q.TryReceive()
+				if err := q.Delete(ctx, m.Receipt); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkUpAndDown is a message sent, received and deleted while a queue fills up to n
 // messages and is drained again: of a standard queue, of one with all of them in flight at
 // once, and of a FIFO queue with a group for each.

@@ -1,6 +1,7 @@
 package dabchick
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -12,14 +13,12 @@ import (
 func (q *Queue[T]) Check() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := q.core.check(); err != nil {
+	if err := errors.Join(q.core.check(), q.accepted.check(), q.attempts.check()); err != nil {
 		return err
 	}
 	switch {
 	case q.opts.isBounded() && q.BacklogOpen() && (q.backlog.most.Load() > q.most() || q.backlog.mostBytes-q.mostBytes() > 0):
 		return fmt.Errorf("senders may add more than there is room for")
-	case q.accepted.former != nil && len(q.accepted.former) == 0:
-		return fmt.Errorf("a map is kept from which all ids are gone")
 	case len(q.moves) > 0 || len(q.events) > 0 || q.telling:
 		return fmt.Errorf("%d moves and %d events left over", len(q.moves), len(q.events))
 	case q.receivers.n+q.senders.n == 0 && q.alarm.at != never:
@@ -56,12 +55,42 @@ func (q *Queue[T]) Chunks() (n int) {
 }
 
 // Remembered returns how many deduplication ids the queue remembers, and for how
-// many its maps have had to have room.
+// many it has room.
 func (q *Queue[T]) Remembered() (n, room int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := &q.accepted
-	return len(m.entries) + len(m.former), max(m.peak, len(m.former))
+	for _, t := range m.numbers.tables {
+		n += t.taken
+		room += len(t.places)
+	}
+	return n, max(room, len(m.pages)*memoryPage)
+}
+
+// check proves that a memory finds what it has, and has nothing else to find.
+func (m *memory[K, V]) check() error {
+	there, before := 0, int64(math.MinInt64)
+	for n := m.oldest; n < m.next; n++ {
+		e := m.at(n)
+		if e.at < before {
+			return fmt.Errorf("what was put in at %d is remembered behind that of %d", e.at, before)
+		}
+		before = e.at
+		if e.gone {
+			continue
+		}
+		there++
+		if found, number := m.find(e.key); found != e || number != numberAt(n) {
+			return fmt.Errorf("what was put in under %v is not found", e.key)
+		}
+	}
+	for _, t := range m.numbers.tables {
+		there -= t.taken
+	}
+	if there != 0 {
+		return fmt.Errorf("%d values are remembered beyond those that can be found", there)
+	}
+	return nil
 }
 
 // GroupRoom returns how many groups the queue has had to have room for at once.

@@ -58,9 +58,9 @@ func (q *Queue[T]) duplicate(now int64, e *entry[T], id *ID) bool {
 	return ok
 }
 
-// accept remembers an entry that was stored. It needs the lock.
+// accept remembers an entry that was stored, and is no duplicate. It needs the lock.
 func (q *Queue[T]) accept(now int64, e *entry[T], id *ID) {
 	if k, ok := q.dedupKey(e); ok {
-		q.accepted.put(now, q.opts.DedupWindow, k, *id)
+		q.accepted.put(now, k, *id)
 	}
 }

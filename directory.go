@@ -1,8 +1,9 @@
 package dabchick
 
-// A directory has the numbers of message groups by their names. A place holds a hash
-// and a number, and nothing else: a look-up costs one cache miss, besides that of the
-// group's record, which is wanted anyway and has the name to compare.
+// A directory has the numbers of message groups by their names, or those of other things by
+// other keys. A place holds a hash and a number, and nothing else: a look-up costs one cache
+// miss, besides that of the group's record, which is wanted anyway and has the name to
+// compare.
 //
 // The places are searched from where the hash says on, to the first free one. A table
 // that fills up is doubled. There are many small tables when there are many groups, so
@@ -66,6 +67,19 @@ func (d *directory) grow(t *table) {
 	} else {
 		*t = table{places: make([]place, 2*len(old))}
 	}
+	d.putAll(old)
+}
+
+// shrink gives back half of the table of a hash, if it is nearly empty.
+func (d *directory) shrink(hash uint32) {
+	if t := d.table(hash); len(t.places) > firstPlaces && t.taken < len(t.places)/8 {
+		old := t.places
+		*t = table{places: make([]place, len(old)/2)}
+		d.putAll(old)
+	}
+}
+
+func (d *directory) putAll(old []place) {
 	for _, p := range old {
 		if p.number != 0 {
 			d.put(p.hash, p.number)

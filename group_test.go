@@ -35,28 +35,3 @@ func TestUsageApproachesWhatIsInFlight(t *testing.T) {
 	u.pass(0, 100, time.Second) // the past is over
 	require.InDelta(t, 7/2.718281828459045, u.mean, 1e-9)
 }
-
-func TestMemory(t *testing.T) {
-	const window = 10
-	var m memory[string, int]
-	_, ok := m.get(0, window, "a")
-	require.False(t, ok)
-	m.put(0, window, "a", 1)
-	m.put(5, window, "b", 2)
-	m.put(6, window, "a", 3) // in place of the first
-	v, ok := m.get(15, window, "a")
-	require.True(t, ok)
-	require.Equal(t, 3, v)
-	_, ok = m.get(15, window, "b")
-	require.False(t, ok)
-	m.drop("a")
-	_, ok = m.get(15, window, "a")
-	require.False(t, ok)
-	m.put(15, window, "a", 4)
-	v, ok = m.get(16, window, "a") // the dropped one's time is over, not this one's
-	require.True(t, ok)
-	require.Equal(t, 4, v)
-	_, ok = m.get(25, window, "a")
-	require.False(t, ok)
-	require.Nil(t, m.oldest, "nothing is left")
-}
