@@ -136,12 +136,14 @@ func (c *core[T]) check() error {
 	}
 	var counts [states]int
 	var bytes int64
-	placed := 0
+	placed, carried := 0, int32(0)
 	for _, slot := range live {
 		m, home := c.slab.at(slot), nowhere
 		if homes.has(slot) {
 			placed++
 			home = homes.of[slot] - 1
+		} else if m.state == inFlight {
+			carried++
 		} else if m.state != moving {
 			return fmt.Errorf("slot %d is in no container", slot)
 		}
@@ -169,6 +171,9 @@ func (c *core[T]) check() error {
 	}
 	if homes.found != placed {
 		return fmt.Errorf("%d placed messages, of which %d are live", homes.found, placed)
+	}
+	if carried != c.carried {
+		return fmt.Errorf("%d messages are carried, and %d are counted", carried, c.carried)
 	}
 	if counts != c.counts || bytes != c.bytes {
 		return fmt.Errorf("counts %v and %d bytes, but there are %v and %d", c.counts, c.bytes, counts, bytes)

@@ -26,9 +26,7 @@ func (q *Queue[T]) deadLetter(ctx context.Context, held *Message[T], reason stri
 		q.leave(now)
 		return q.fail("dead-letter", err)
 	}
-	until := m.at
-	moves := []move[T]{q.newMove(now, r.slot, m, q.opts.DeadLetter, reason)}
-	moves[0].until = until
+	moves := []move[T]{q.newMove(now, r.slot, m, inFlight, q.opts.DeadLetter, reason)}
 	q.leave(q.carry(moves))
 	return q.fail("dead-letter", moves[0].err)
 }
@@ -48,18 +46,18 @@ type parcel[T any] struct {
 // slot, detached, until the other queue has it.
 type move[T any] struct {
 	parcel[T]
-	to    *Queue[T]
-	slot  uint32
-	seq   uint64
-	was   seen
-	until int64 // when its receiver's hold on it ends; 0 if nobody holds it
-	why   string
-	err   error // why it was not taken
+	to   *Queue[T]
+	slot uint32
+	seq  uint64
+	was  seen
+	why  string
+	err  error // why it was not taken
 }
 
 // newMove takes out a message to be carried to another queue once the lock is
-// let go, as a dead letter for the reason why. It needs the lock.
-func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why string) move[T] {
+// let go, as a dead letter for the reason why; s is its state meanwhile, moving or
+// inFlight. It needs the lock.
+func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, s state, to *Queue[T], why string) move[T] {
 	e := q.core.cell(slot)
 	mv := move[T]{to: to, slot: slot, seq: m.seq, why: why}
 	mv.body, mv.group, mv.sentAt = e.body, q.core.groupName(m), q.time(m.sentAt)
@@ -69,7 +67,7 @@ func (q *Queue[T]) newMove(now int64, slot uint32, m *meta, to *Queue[T], why st
 	var id ID
 	q.setID(&id, slot, m)
 	mv.more = q.buried(e.more, id, mv.sentAt, q.time(now), q.receives(slot, m), why)
-	mv.was = q.core.detach(slot, m)
+	mv.was = q.core.detach(slot, m, s)
 	return mv
 }
 
@@ -93,7 +91,7 @@ func (q *Queue[T]) buried(more *details[T], id ID, sentAt, now time.Time, receiv
 func (q *Queue[T]) moveOut(now int64, slot uint32, m *meta) {
 	why := limitReason(q.opts.MaxReceives, q.name)
 	q.shutBacklog()
-	q.moves = append(q.moves, q.newMove(now, slot, m, q.opts.DeadLetter, why))
+	q.moves = append(q.moves, q.newMove(now, slot, m, moving, q.opts.DeadLetter, why))
 }
 
 func limitReason(receives int, queue string) string {
@@ -146,8 +144,8 @@ func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 		m := q.stranded(now, mv)
 		switch {
 		case m == nil:
-		case mv.until > 0:
-			q.core.keep(now, mv.slot, m, mv.until)
+		case m.state == inFlight:
+			q.core.keep(now, mv.slot, m)
 		default:
 			m.flags |= stay
 			q.core.putBack(mv.slot, m, mv.was)
@@ -359,7 +357,7 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, 
 	}
 	m := q.core.slab.at(slot)
 	more := q.core.cell(slot).more
-	mv := q.newMove(now, slot, m, nil, "")
+	mv := q.newMove(now, slot, m, moving, nil, "")
 	defer func() { // a hook may have panicked
 		now := q.relock()
 		if mv.taken {

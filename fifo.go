@@ -30,7 +30,7 @@ func (c *core[T]) follower(now int64, prev uint32) uint32 {
 	if slot == 0 {
 		return 0
 	}
-	if m := c.slab.at(slot); m.state == moving || m.at > now {
+	if m := c.slab.at(slot); m.isUnderWay() || m.at > now {
 		return 0
 	}
 	return slot

@@ -79,8 +79,9 @@ type Options[T any] struct {
 	MaxBytes int64
 
 	// MaxInFlight bounds the number of messages in flight. When it is reached,
-	// receivers wait in order of arrival until one is settled or comes up. 0,
-	// the default, means no bound. (SQS has about 120,000.)
+	// receivers wait in order of arrival until one is settled or comes up. One
+	// that its receiver moves to the dead-letter queue counts until the move has
+	// ended. 0, the default, means no bound. (SQS has about 120,000.)
 	MaxInFlight int
 
 	// MaxInFlightPerGroup bounds the number of messages of one group in flight, on

@@ -119,7 +119,7 @@ func (c *core[T]) find(r *Receipt) (*meta, standing) {
 	}
 	m := c.slab.lookup(r.slot)
 	switch {
-	case m == nil || m.seq != r.seq || m.state == moving:
+	case m == nil || m.seq != r.seq || m.isUnderWay():
 		return nil, gone
 	case uint32(m.receives) == r.nth:
 		return m, newest

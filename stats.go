@@ -9,7 +9,7 @@ import (
 // are exact and belong together.
 type Stats struct {
 	Visible  int // messages waiting to be received
-	InFlight int // received, and neither settled nor timed out
+	InFlight int // received, and neither settled nor timed out; or on the way to another queue
 	Delayed  int // in the delay that they were sent with
 
 	// Bytes is the sum of the sizes of all messages; see Options.Size.
@@ -126,7 +126,7 @@ func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	messages := make([]Message[T], 0, len(slots))
 	for _, slot := range slots {
 		m := c.slab.at(slot)
-		if m.state == moving {
+		if m.isUnderWay() {
 			continue
 		}
 		messages = append(messages, Message[T]{})

@@ -15,7 +15,8 @@ import (
 //
 //   - A message is in exactly one place by visibility: in ready, in hidden, in
 //     its group's list, held back behind others of its group, or nowhere while
-//     it is being moved to another queue.
+//     it is being moved to another queue. Then its state is moving, or it is still
+//     in flight: for the receiver that moves it, as one of those in carried.
 //   - What is in the backlog is visible, and in no other place. All else that is
 //     said here is of what was taken out of it.
 //   - ready holds visible messages only, in the order in which they became so:
@@ -70,7 +71,8 @@ type core[T any] struct {
 	maxInFlight int
 
 	fifo       bool
-	grouped    bool // groups have been seen: what comes up has to be noticed at once
+	grouped    bool  // groups have been seen: what comes up has to be noticed at once
+	carried    int32 // messages in flight that their receivers move to another queue
 	fair       Fairness
 	groupLimit int   // of messages of a group in flight, on a standard queue; 0 for none
 	use        usage // of all groups, and of the messages without one
@@ -106,7 +108,7 @@ const (
 	visible
 	inFlight
 	delayed
-	moving // on its way into another queue
+	moving // on its way into another queue, but for those that are carried
 	states
 )
 
@@ -124,7 +126,7 @@ func after(now int64, d time.Duration) int64 {
 // there were, without those that are on their way to another queue. The numbers
 // and the time go on, so that receipts from before stay recognisable.
 func (c *core[T]) clear() int {
-	n := c.backlog.clear() - c.counts[free] - c.counts[moving]
+	n := c.backlog.clear() - c.counts[free] - c.counts[moving] - int(c.carried)
 	c.slab = slab{}
 	c.cells = nil
 	c.ready = list{kind: placed}
@@ -138,6 +140,7 @@ func (c *core[T]) clear() int {
 	c.bySent = newTree()
 	c.expiry = after(c.now, c.retention)
 	c.counts = [states]int{}
+	c.carried = 0
 	c.bytes = 0
 	return n
 }
@@ -239,6 +242,9 @@ func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {
 
 // drop removes a message for good.
 func (c *core[T]) drop(slot uint32, m *meta) {
+	if m.state == inFlight && m.isUnderWay() {
+		c.carried--
+	}
 	c.lift(slot, m)
 	switch {
 	case m.is(fromBacklog):
@@ -439,15 +445,22 @@ func (c *core[T]) giveBack(now int64, slot uint32, m *meta) {
 	c.show(now, slot, m)
 }
 
-// detach takes a message out for a move to another queue. It counts as in
-// flight until it is dropped or put back, and on a FIFO queue holds back its
-// group till then.
-func (c *core[T]) detach(slot uint32, m *meta) seen {
+// detach takes a message out for a move to another queue. On a FIFO queue it holds back
+// its group until it is dropped or put back. Till then it is moving; but one that its
+// receiver moves stays in flight, also past the end of its timeout: if another message had
+// its place, there would be one too many in flight when the move is refused.
+func (c *core[T]) detach(slot uint32, m *meta, s state) seen {
 	was := seen{at: m.at, order: m.order, place: m.place}
 	c.lift(slot, m)
-	c.set(c.now, m, moving)
+	if s == inFlight {
+		c.carried++
+	}
+	c.set(c.now, m, s)
 	return was
 }
+
+// isUnderWay says whether a message is on its way to another queue.
+func (m *meta) isUnderWay() bool { return m.home == nowhere && m.state != free }
 
 // putBack returns a message that next had given to the place that it had.
 func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
@@ -464,14 +477,14 @@ func (c *core[T]) putBack(slot uint32, m *meta, was seen) {
 	}
 }
 
-// keep returns a detached message to the receiver that holds it until an
-// instant, or makes it visible if that has passed.
-func (c *core[T]) keep(now int64, slot uint32, m *meta, until int64) {
-	if until <= now {
+// keep returns a carried message to its receiver, or makes it visible if its timeout
+// has ended.
+func (c *core[T]) keep(now int64, slot uint32, m *meta) {
+	c.carried--
+	if m.at <= now {
 		c.show(now, slot, m)
 		return
 	}
-	m.at, m.order, m.place = until, 0, c.draw()
-	c.set(now, m, inFlight)
+	m.place = c.draw()
 	c.hidden.push(runOther, slot, m)
 }

@@ -160,7 +160,7 @@ func (q *Queue[T]) expire(now int64) bool {
 		return false
 	}
 	m := q.core.slab.at(slot)
-	if m.state != moving { // else it is counted when its move ends
+	if !m.isUnderWay() { // else it is counted when its move ends
 		q.totals.Expired++
 		if q.listening() {
 			q.note(now, Expired, slot, m)
