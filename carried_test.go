@@ -315,3 +315,99 @@ func TestGroupOfAMessageOnItsWay(t *testing.T) {
 		})
 	}
 }
+
+// I1, I9: that a message is deleted stays true if it is on its way at that moment, and
+// comes back.
+func TestDeleteOfAMessageOnItsWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    dabchick.Options[string]
+		late error // of a worker that comes after its timeout
+	}{
+		"short way":   {dabchick.Options[string]{}, nil},
+		"general way": {dabchick.Options[string]{OnEvent: func(dabchick.Event[string]) {}}, nil},
+		"FIFO":        {dabchick.Options[string]{FIFO: true}, dabchick.ErrReceiptExpired},
+	} {
+		c.o.MaxReceives, c.o.VisibilityTimeout = 2, time.Second
+		prepare := func(t *testing.T, refuses bool, during func()) (
+			q, dead *dabchick.Queue[string], first, last dabchick.Message[string],
+		) {
+			o := c.o
+			dead = closing(t, dabchick.Options[string]{FIFO: o.FIFO}, refuses, during)
+			o.DeadLetter = dead
+			q = mustNew(t, o)
+			sendTo(t, q, "a")
+			first = take(t, q)
+			time.Sleep(time.Second)
+			return q, dead, first, take(t, q)
+		}
+		check := func(t *testing.T, q *dabchick.Queue[string], want dabchick.Totals) {
+			t.Helper()
+			counts(t, q, 0, 0, 0)
+			want.Sent, want.Received = 1, 2
+			s := stats(t, q)
+			want.EmptyReceives = s.EmptyReceives
+			require.Equal(t, want, s.Totals)
+			require.NoError(t, q.Check())
+		}
+		t.Run(name+", by a receive", func(t *testing.T) {
+			eachEnd(t, func(t *testing.T, ctx context.Context, refuses bool) {
+				var q *dabchick.Queue[string]
+				var first, last dabchick.Message[string]
+				q, _, first, last = prepare(t, refuses, func() {
+					require.ErrorIs(t, first.Delete(ctx), dabchick.ErrReceiptSuperseded)
+					for range 2 {
+						require.ErrorIs(t, last.Delete(ctx), c.late)
+					}
+					require.ErrorIs(t, last.Extend(ctx, time.Hour), dabchick.ErrMessageGone)
+					if c.late == nil {
+						require.NoError(t, first.Delete(ctx), "now it is gone")
+					}
+				})
+				time.Sleep(time.Second)
+				m, ok := q.TryReceive()
+				require.Equal(t, refuses && c.late != nil, ok, "it has not been deleted")
+				switch {
+				case ok:
+					require.Equal(t, 3, m.Receives)
+				case refuses:
+					check(t, q, dabchick.Totals{Deleted: 1})
+				default:
+					check(t, q, dabchick.Totals{DeadLettered: 1})
+				}
+			})
+		})
+		t.Run(name+", by hand", func(t *testing.T) {
+			eachEnd(t, func(t *testing.T, ctx context.Context, refuses bool) {
+				var q *dabchick.Queue[string]
+				var last dabchick.Message[string]
+				q, _, _, last = prepare(t, refuses, func() { require.NoError(t, last.Delete(ctx)) })
+				bury(t, last, refuses)
+				if refuses {
+					check(t, q, dabchick.Totals{Deleted: 1})
+				} else {
+					check(t, q, dabchick.Totals{DeadLettered: 1})
+				}
+			})
+		})
+		t.Run(name+", by a redrive", func(t *testing.T) {
+			eachEnd(t, func(t *testing.T, ctx context.Context, refuses bool) {
+				var q, dead *dabchick.Queue[string]
+				var last dabchick.Message[string]
+				q, dead, _, last = prepare(t, refuses, func() { require.ErrorIs(t, last.Delete(ctx), c.late) })
+				time.Sleep(time.Second)
+				_, err := q.Redrive(ctx, dabchick.RedriveOptions[string]{To: dead})
+				switch {
+				case !refuses:
+					require.NoError(t, err)
+					check(t, q, dabchick.Totals{Redriven: 1})
+				case c.late == nil:
+					require.ErrorIs(t, err, dabchick.ErrClosed)
+					check(t, q, dabchick.Totals{Deleted: 1})
+				default:
+					require.ErrorIs(t, err, dabchick.ErrClosed)
+					counts(t, q, 1, 0, 0)
+				}
+			})
+		})
+	}
+}

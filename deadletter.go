@@ -183,13 +183,19 @@ func (q *Queue[T]) moved(now int64, mv *move[T], kind EventKind) {
 }
 
 // stranded returns the message of a move that failed, or nil if there is no
-// place for it any more: then it was purged, or expired, on the way, and counts
-// as purged.
+// place for it any more: then it was deleted on the way; or it was purged, or expired,
+// and counts as purged.
 func (q *Queue[T]) stranded(now int64, mv *move[T]) *meta {
 	m := q.detached(mv)
-	if m == nil {
+	switch {
+	case m == nil:
 		q.totals.Purged++
 		q.note(now, Purged, 0, nil).Count = 1
+	case m.is(unwanted):
+		q.totals.Deleted++
+		q.note(now, Deleted, mv.slot, m)
+		q.core.drop(mv.slot, m)
+		return nil
 	}
 	return m
 }

@@ -103,12 +103,13 @@ type standing uint8
 
 const (
 	newest     standing = iota // names the latest delivery of a message that is here
+	leaving                    // the same, but the message is on its way to another queue
 	superseded                 // the message was delivered again since
 	gone                       // the message is not here any more
 	unknown                    // no such delivery was ever made
 )
 
-// find returns what a receipt is worth, and its message if it is the newest.
+// find returns what a receipt is worth, and its message if it is the newest or leaving.
 func (c *core[T]) find(r *Receipt) (*meta, standing) {
 	given := c.drawn
 	if r.seq%2 == 1 {
@@ -119,12 +120,17 @@ func (c *core[T]) find(r *Receipt) (*meta, standing) {
 	}
 	m := c.slab.lookup(r.slot)
 	switch {
-	case m == nil || m.seq != r.seq || m.isUnderWay():
+	case m == nil || m.seq != r.seq:
 		return nil, gone
 	case uint32(m.receives) == r.nth:
+		if m.isUnderWay() {
+			return m, leaving
+		}
 		return m, newest
 	case uint32(m.receives) < r.nth:
 		return nil, unknown
+	case m.is(unwanted):
+		return nil, gone
 	}
 	return nil, superseded
 }

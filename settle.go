@@ -15,7 +15,8 @@ import (
 // received again since, or ErrReceiptInvalid if this queue never gave out the
 // receipt; on a FIFO queue ErrReceiptExpired if its timeout has passed. The
 // message is left alone. With several, each is carried out by
-// itself, and the error is a *BatchError.
+// itself, and the error is a *BatchError. A message that is on its way to another queue
+// at that moment may be found there; if it is refused there, it does not come back.
 //
 // It takes O(1) for messages hidden with the queue's own timeout, or O(log n)
 // in the messages hidden for others. The built-in engine never waits, does not
@@ -163,10 +164,10 @@ func (q *Queue[T]) enterTo(op settling) (now int64) {
 func (q *Queue[T]) settleLocked(now int64, op settling, r *Receipt, d time.Duration) error {
 	c := &q.core
 	m, err := q.holding(r)
+	if op == opDelete && err == ErrMessageGone {
+		return q.forsake(now, m)
+	}
 	if err != nil {
-		if op == opDelete && err == ErrMessageGone {
-			return nil
-		}
 		return err
 	}
 	if op == opDelete && !(c.fifo && !m.held(now)) {
@@ -200,8 +201,22 @@ func (q *Queue[T]) settleLocked(now int64, op settling, r *Receipt, d time.Durat
 	return nil
 }
 
+// forsake deletes a message that is not here any more: m is nil, or on its way to another
+// queue. If it is refused there, it does not come back.
+func (q *Queue[T]) forsake(now int64, m *meta) error {
+	if m == nil {
+		return nil
+	}
+	if q.core.fifo && !m.held(now) {
+		return ErrReceiptExpired
+	}
+	m.flags |= unwanted
+	return nil
+}
+
 // holding returns the message of which r names the latest delivery, or what is
-// wrong with r. It needs the lock.
+// wrong with r; one that is on its way to another queue is gone, and returned. It needs
+// the lock.
 func (q *Queue[T]) holding(r *Receipt) (*meta, error) {
 	if r.issuer != &q.issuer {
 		return nil, ErrReceiptInvalid
@@ -209,6 +224,8 @@ func (q *Queue[T]) holding(r *Receipt) (*meta, error) {
 	switch m, standing := q.core.find(r); standing {
 	case newest:
 		return m, nil
+	case leaving:
+		return m, ErrMessageGone
 	case superseded:
 		return nil, ErrReceiptSuperseded
 	case gone:

@@ -63,6 +63,7 @@ const (
 	ownDelay                      // was sent with a delay that is not the queue's
 	fromBacklog                   // was in the backlog
 	repeated                      // its latest delivery has gone to a second receive with the same attempt id
+	unwanted                      // was deleted on its way to another queue
 )
 
 // before says whether a visible message became so before another did.
