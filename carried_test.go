@@ -411,3 +411,28 @@ func TestDeleteOfAMessageOnItsWay(t *testing.T) {
 		})
 	}
 }
+
+// What a receiver could not move is told to come up, if its timeout has ended meanwhile.
+func TestTimeoutThatEndsDuringAMoveIsTold(t *testing.T) {
+	for _, fifo := range []bool{false, true} {
+		eachEnd(t, func(t *testing.T, ctx context.Context, refuses bool) {
+			for _, timeout := range []time.Duration{time.Hour, time.Minute} {
+				var r recorder
+				dead := closing(t, dabchick.Options[string]{FIFO: fifo}, refuses, func() { time.Sleep(time.Minute) })
+				q := mustNew(t, dabchick.Options[string]{FIFO: fifo, DeadLetter: dead, MaxReceives: 2,
+					VisibilityTimeout: timeout, OnEvent: r.hook})
+				sendTo(t, q, "a")
+				m := take(t, q)
+				bury(t, m, refuses)
+				want := []string{"sent a/0", "received a/1"}
+				switch {
+				case !refuses:
+					want = append(want, "dead-lettered a/1 to "+dead.Name()+": why")
+				case timeout == time.Minute:
+					want = append(want, "reappeared a/1")
+				}
+				require.Equal(t, want, r.told())
+			}
+		})
+	}
+}

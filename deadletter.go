@@ -146,6 +146,9 @@ func (q *Queue[T]) finish(moves []move[T]) (now int64) {
 		case m == nil:
 		case m.state == inFlight:
 			q.core.keep(now, mv.slot, m)
+			if m.state == visible && q.listening() {
+				q.noteUp(now, mv.slot, inFlight)
+			}
 		default:
 			m.flags |= stay
 			q.core.putBack(mv.slot, m, mv.was)
