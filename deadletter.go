@@ -2,6 +2,7 @@ package dabchick
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -312,6 +313,37 @@ func (q *Queue[T]) Redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 	if err := q.checkDestination("To", o.To); err != nil {
 		return 0, q.fail("redrive", err)
 	}
+	open, done := q.whileOpen(ctx)
+	defer done()
+	moved, err := q.redrive(open, o)
+	if err != nil && context.Cause(open) == errEnded {
+		err = q.fail("redrive", ErrClosed)
+	}
+	return moved, err
+}
+
+// errEnded is why a redrive ends whose queue was closed.
+var errEnded = errors.New("the queue was closed")
+
+// whileOpen returns a context for a redrive, which may have to wait in another queue: it
+// ends also when this one is closed. done is called when it is not needed any more.
+func (q *Queue[T]) whileOpen(ctx context.Context) (open context.Context, done func()) {
+	open, cancel := context.WithCancelCause(ctx)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.redrives == nil {
+		q.redrives = map[*context.CancelCauseFunc]struct{}{}
+	}
+	q.redrives[&cancel] = struct{}{}
+	return open, func() {
+		q.mu.Lock()
+		delete(q.redrives, &cancel)
+		q.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+func (q *Queue[T]) redrive(ctx context.Context, o RedriveOptions[T]) (int, error) {
 	s, err := q.Stats(ctx)
 	if err == nil && s.Closed {
 		err = q.fail("redrive", ErrClosed)

@@ -334,3 +334,77 @@ func TestDeadLetterPastItsRetentionIsNotDelivered(t *testing.T) {
 		require.Equal(t, Totals{Arrived: 1, Expired: 1}, s.Totals)
 	})
 }
+
+// A redrive that waits ends when its queue is closed: also for room in another queue, and
+// though a hook panics. What it has moved is moved.
+func TestRedriveThatWaitsEndsWithItsQueue(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		for name, c := range map[string]struct {
+			o       Options[string]
+			redrive RedriveOptions[string]
+			most    int
+		}{
+			"for room":     {Options[string]{}, RedriveOptions[string]{}, 1},
+			"on a backend": {Options[string]{Driver: newEngineDriver(t)}, RedriveOptions[string]{}, 1},
+			"for its time": {Options[string]{}, RedriveOptions[string]{Rate: 1}, 3},
+			"with a hook":  {Options[string]{OnEvent: func(Event[string]) {}}, RedriveOptions[string]{}, 1},
+			"hook's panic": {Options[string]{OnEvent: panicWhenClosed}, RedriveOptions[string]{}, 1},
+		} {
+			q, to := mustQueue(t, c.o), mustQueue(t, Options[string]{MaxMessages: c.most})
+			_, err := q.SendBatch(ctx, make([]Outgoing[string], 3))
+			require.NoError(t, err)
+			c.redrive.To = to
+			moved := 0
+			done := make(chan error, 1)
+			go func() {
+				var err error
+				moved, err = q.Redrive(ctx, c.redrive)
+				done <- err
+			}()
+			synctest.Wait()
+			if name == "hook's panic" {
+				require.PanicsWithValue(t, Closed, func() { q.Close() })
+			} else {
+				require.NoError(t, q.Close())
+			}
+			synctest.Wait()
+			select {
+			case err := <-done:
+				require.ErrorIs(t, err, ErrClosed, name)
+			default:
+				t.Error(name + ": it waits")
+				require.NoError(t, to.Close())
+				<-done
+			}
+			require.Equal(t, 1, moved, name)
+			require.Zero(t, to.senders.n)
+			if q.backend == nil {
+				require.Equal(t, [2]int{2, 0}, there(t, q), name)
+				require.NoError(t, q.Check())
+			}
+			require.Equal(t, [2]int{1, 0}, there(t, to), name)
+			require.Empty(t, q.redrives)
+		}
+	})
+}
+
+func panicWhenClosed(e Event[string]) {
+	if e.Kind == Closed {
+		panic(e.Kind)
+	}
+}
+
+// One that has ended by itself leaves nothing behind, and its context's error is told.
+func TestRedriveThatEndsByItselfLeavesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context) {
+		q, to := mustQueue(t, Options[string]{}), mustQueue(t, Options[string]{MaxMessages: 1})
+		_, err := q.SendBatch(ctx, make([]Outgoing[string], 2))
+		require.NoError(t, err)
+		short, cancel := context.WithTimeoutCause(ctx, time.Second, ErrClosed)
+		defer cancel()
+		n, err := q.Redrive(short, RedriveOptions[string]{To: to})
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, 1, n)
+		require.Empty(t, q.redrives)
+	})
+}

@@ -62,6 +62,8 @@ type Queue[T any] struct {
 	events    []Event[T]                // to tell after unlocking
 	told      []Event[T]                // empty, room for more of them; nil if it is in use
 	telling   bool                      // somebody is telling events
+
+	redrives map[*context.CancelCauseFunc]struct{} // what ends those that are under way
 }
 
 // New returns an empty queue. The name is for people: it appears in errors,
@@ -370,10 +372,18 @@ func (q *Queue[T]) setPaused(paused bool, kind EventKind) {
 //
 // A second Close does nothing and returns nil.
 func (q *Queue[T]) Close() error {
+	if !q.end() || q.backend == nil {
+		return nil
+	}
+	return q.fail("close", q.backend.close())
+}
+
+// end is Close but for a backend. It says whether the queue was open.
+func (q *Queue[T]) end() bool {
 	now := q.enter(q.clock())
 	if q.closed {
 		q.leave(now)
-		return nil
+		return false
 	}
 	q.shutBacklog()
 	q.closed = true
@@ -382,12 +392,16 @@ func (q *Queue[T]) Close() error {
 			q.wake(l, ErrClosed)
 		}
 	}
+	redrives := q.redrives
+	q.redrives = nil
+	defer func() { // also when a hook panics
+		for cancel := range redrives {
+			(*cancel)(errEnded)
+		}
+	}()
 	q.note(now, Closed, 0, nil)
 	q.leave(now)
-	if q.backend != nil {
-		return q.fail("close", q.backend.close())
-	}
-	return nil
+	return true
 }
 
 // time returns an instant of the core as a time.
