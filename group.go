@@ -22,6 +22,7 @@ type groups struct {
 	idle    chain                 // those without messages, in the order in which they fell empty
 	linger  time.Duration         // how long an empty group is kept
 	spares  *spares
+	retired bool // some were given back
 }
 
 // A group is the messages that one group name has in a queue. It is a cache line,
@@ -57,14 +58,15 @@ func newGroups(fair bool, spares *spares) groups {
 
 // clear drops all groups, and gives their memory back.
 func (s *groups) clear() {
-	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger, spares: s.spares}
+	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger, spares: s.spares, retired: s.retired}
 }
 
 // retire gives back the memory of groups that have all ended, for the next ones; but not if
 // most of it was of no use this time.
 func (s *groups) retire() {
-	if former := *s; s.peak >= int(s.fresh)/4 {
-		former.peak = 0
+	if s.peak >= int(s.fresh)/4 {
+		s.peak, s.retired = 0, true
+		former := *s
 		s.spares.groups.Put(&former)
 	}
 	s.clear()
@@ -118,7 +120,7 @@ func (s *groups) join(now int64, hash uint32, name string) uint32 {
 		}
 		return n
 	}
-	if s.fresh == 1 {
+	if s.fresh == 1 && s.retired {
 		s.revive()
 	}
 	var n uint32

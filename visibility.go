@@ -223,10 +223,10 @@ func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {
 	slot := c.slab.alloc()
 	n := int(slot >> chunkBits)
 	if n == len(c.cells) {
-		c.cells = append(c.cells, nil)
+		c.cells = append(c.cells, new([chunkSize]cell[T]))
 	}
 	cells := c.cells[n]
-	if cells == nil {
+	if cells == nil { // its chunk was given back once
 		if cells, _ = c.spares.cells.Get().(*[chunkSize]cell[T]); cells == nil {
 			cells = new([chunkSize]cell[T])
 		}
