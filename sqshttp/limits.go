@@ -178,7 +178,7 @@ func readBody(r *http.Request, ask func(bytes int) (rest io.Reader, err error)) 
 		whole = mostBody // nobody says
 	}
 	body := make([]byte, min(whole, smallBody)+1)
-	n, err := io.ReadFull(r.Body, body)
+	n, err := fill(body, r.Body)
 	if err == nil { // there is more
 		whole = max(whole, n)
 		rest, refused := ask(whole)
@@ -189,18 +189,32 @@ func readBody(r *http.Request, ask func(bytes int) (rest io.Reader, err error)) 
 		body = make([]byte, whole+1)
 		copy(body, small)
 		var more int
-		more, err = io.ReadFull(rest, body[n:])
+		more, err = fill(body[n:], rest)
 		n += more
 	}
 	switch {
 	case err == nil:
 		return nil, tooLarge()
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case err != io.EOF:
 		return nil, err
 	case int64(n) < r.ContentLength:
 		return nil, io.ErrUnexpectedEOF
 	}
 	return body[:n], nil
+}
+
+// fill reads until b is full, and returns no error then, or else the reader's own: after
+// io.ReadFull a body that has ended would look as one that was cut off.
+func fill(b []byte, r io.Reader) (n int, err error) {
+	for n < len(b) && err == nil {
+		var more int
+		more, err = r.Read(b[n:])
+		n += more
+	}
+	if n == len(b) {
+		return n, nil
+	}
+	return n, err
 }
 
 func tooLarge() error {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,6 +143,32 @@ func TestLargeAndPackedBodiesAreRefused(t *testing.T) {
 		require.Equal(t, c.want, served.Code, "%s: %s", c.name, served.Body)
 		c.r.Body = io.NopCloser(bytes.NewReader(body))
 		require.Equal(t, c.want, do(t, s, c.r).status, "%s, in process", c.name)
+	}
+}
+
+// A body that ends too early is carried out by nobody, though what came of it would do: of a
+// form any part does, and one in chunks does not say how long it is.
+func TestBodyThatIsCutOffIsNotCarriedOut(t *testing.T) {
+	s := newService(t, sqshttp.Options{})
+	q, err := s.CreateQueue("q", nil)
+	require.NoError(t, err)
+	for name, n := range map[string]int{"small": 1, "large": 100_000} {
+		for _, whole := range []int64{-1, 1 << 20} {
+			request := func() *http.Request {
+				came := strings.NewReader("Action=SendMessage&QueueUrl=q&MessageBody=" + strings.Repeat("x", n))
+				r := httptest.NewRequest("POST", host+"/", io.MultiReader(came, iotest.ErrReader(io.ErrUnexpectedEOF)))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				r.ContentLength = whole
+				return r
+			}
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, request())
+			require.Equal(t, 408, w.Code, "%s, of %d: %s", name, whole, w.Body)
+			_, err = s.Do(request())
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			_, sent := q.TryReceive()
+			require.False(t, sent)
+		}
 	}
 }
 
