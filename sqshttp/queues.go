@@ -13,7 +13,10 @@ func createQueue(c *call, in *createQueueInput) (any, error) {
 	if c.query && c.queuePath() != "" {
 		return nil, notOnAQueue("CreateQueue")
 	}
-	q, err := c.s.create(in.QueueName, in.Attributes, in.Tags)
+	if in.QueueName == nil {
+		return nil, missing("QueueName")
+	}
+	q, err := c.s.create(*in.QueueName, in.Attributes, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +36,17 @@ func deleteQueue(c *call, in *queueInput) (any, error) {
 }
 
 func getQueueURL(c *call, in *getQueueURLInput) (any, error) {
-	if in.QueueName == "" {
+	if in.QueueName == nil {
+		return nil, missing("QueueName")
+	}
+	name := *in.QueueName
+	if name == "" {
 		return nil, badValue("QueueName", "", "Queue name cannot be empty")
 	}
-	if owner := in.QueueOwnerAWSAccountId; owner != "" && owner != c.s.o.Account || !c.s.has(in.QueueName) {
+	if owner := in.QueueOwnerAWSAccountId; owner != "" && owner != c.s.o.Account || !c.s.has(name) {
 		return nil, c.noQueue()
 	}
-	return queueURLOutput{c.url(in.QueueName)}, nil
+	return queueURLOutput{c.url(name)}, nil
 }
 
 func listQueues(c *call, in *listQueuesInput) (any, error) {

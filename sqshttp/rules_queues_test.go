@@ -39,6 +39,9 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 		{"1.3 [A] .fifo and FifoQueue go together", func(w *wire) {
 			w.refused("InvalidParameterValue", "CreateQueue", create("x.fifo"))
 			w.refused("InvalidParameterValue", "CreateQueue", create("x", "FifoQueue", "true"))
+			for _, truth := range []string{"false", "False", "", "yes"} {
+				w.refused("InvalidParameterValue", "CreateQueue", create("x.fifo", "FifoQueue", truth))
+			}
 		}},
 		{"1.3 [D] absent attributes take their defaults", func(w *wire) {
 			q := w.queue("q", "DelaySeconds", "7")
@@ -67,6 +70,8 @@ func TestRulesOfTheLifeOfQueues(t *testing.T) {
 		{"1.3 [A] .fifo and FifoQueue go together also if the name is taken", func(w *wire) {
 			w.queue("q")
 			w.refused("InvalidParameterValue", "CreateQueue", create("q", "FifoQueue", "true"))
+			w.queue("q.fifo")
+			w.refused("InvalidParameterValue", "CreateQueue", create("q.fifo", "FifoQueue", "false"))
 		}},
 		{"1.3 [A] create of a name that is taken compares each attribute by itself, by its value", func(w *wire) {
 			w.queue("q", "KmsMasterKeyId", "k", "KmsDataKeyReusePeriodSeconds", "300", "VisibilityTimeout", "060")

@@ -74,3 +74,68 @@ func TestRecordedTextsOfErrors(t *testing.T) {
 func taskHandle(id, source string) string {
 	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"taskId":%q,"sourceArn":%q}`, id, source))
 }
+
+// required are the actions, each with the parameters that it has to have.
+var required = map[string]m{
+	"CreateQueue":                  {"QueueName": "q"},
+	"GetQueueUrl":                  {"QueueName": "q"},
+	"ListQueues":                   {},
+	"DeleteQueue":                  {"QueueUrl": "q"},
+	"PurgeQueue":                   {"QueueUrl": "q"},
+	"GetQueueAttributes":           {"QueueUrl": "q"},
+	"SetQueueAttributes":           {"QueueUrl": "q", "Attributes": m{"DelaySeconds": "0"}},
+	"ListDeadLetterSourceQueues":   {"QueueUrl": "q"},
+	"TagQueue":                     {"QueueUrl": "q", "Tags": m{"a": "b"}},
+	"UntagQueue":                   {"QueueUrl": "q", "TagKeys": []any{"a"}},
+	"ListQueueTags":                {"QueueUrl": "q"},
+	"AddPermission":                {"QueueUrl": "q", "Label": "l", "AWSAccountIds": []any{"123456789012"}, "Actions": []any{"*"}},
+	"RemovePermission":             {"QueueUrl": "q", "Label": "l"},
+	"SendMessage":                  {"QueueUrl": "q", "MessageBody": "x"},
+	"SendMessageBatch":             {"QueueUrl": "q", "Entries": []any{entry("a", "x")}},
+	"ReceiveMessage":               {"QueueUrl": "q"},
+	"DeleteMessage":                {"QueueUrl": "q", "ReceiptHandle": "x"},
+	"DeleteMessageBatch":           {"QueueUrl": "q", "Entries": []any{m{"Id": "a", "ReceiptHandle": "x"}}},
+	"ChangeMessageVisibility":      {"QueueUrl": "q", "ReceiptHandle": "x", "VisibilityTimeout": 1},
+	"ChangeMessageVisibilityBatch": {"QueueUrl": "q", "Entries": []any{m{"Id": "a", "ReceiptHandle": "x", "VisibilityTimeout": 1}}},
+	"StartMessageMoveTask":         {"SourceArn": arn("q")},
+	"ListMessageMoveTasks":         {"SourceArn": arn("q")},
+	"CancelMessageMoveTask":        {"TaskHandle": "x"},
+}
+
+func TestRulesOfParameters(t *testing.T) {
+	checkRules(t, sqshttp.Options{}, []rule{
+		{"1.2 [D] parameters that an action has to have", func(w *wire) {
+			q := w.queue("q")
+			w.put(q, "x")
+			for action, in := range required {
+				for _, name := range sorted(in) {
+					less := with(m{}, in)
+					delete(less, name)
+					switch {
+					case name == "VisibilityTimeout": // the handle is looked at first
+						less["ReceiptHandle"] = w.receive(q)[0]["ReceiptHandle"]
+						w.refused("MissingParameter", action, less)
+					case name == "Entries":
+						w.refused("AWS.SimpleQueueService.EmptyBatchRequest", action, less)
+					case name == "QueueUrl" && w.query: // it may be in the path
+						x, out := w.send(action, less)
+						require.Equal(w, 404, x.status)
+						require.Equal(w, "InvalidAddress", out["Error"].(m)["Code"])
+					default:
+						require.Equal(w, "The request must contain the parameter "+name+".", w.refused("MissingParameter", action, less))
+					}
+				}
+			}
+		}},
+		{"1.1 [D] every action about a queue says that it is not there", func(w *wire) {
+			for action, in := range required {
+				if in["QueueUrl"] != nil {
+					w.refused("AWS.SimpleQueueService.NonExistentQueue", action, in)
+				}
+			}
+			w.refused("AWS.SimpleQueueService.NonExistentQueue", "GetQueueUrl", required["GetQueueUrl"])
+			w.refused("ResourceNotFoundException", "StartMessageMoveTask", required["StartMessageMoveTask"])
+			w.refused("ResourceNotFoundException", "ListMessageMoveTasks", required["ListMessageMoveTasks"])
+		}},
+	})
+}

@@ -231,11 +231,12 @@ func (s *Service) create(name string, attributes, tags map[string]string) (*queu
 	s.changes.Lock()
 	defer s.changes.Unlock()
 	living, taken := s.queues[name]
-	fifo := strings.EqualFold(attributes["FifoQueue"], "true")
-	if _, given := attributes["FifoQueue"]; given && !fifo && !taken {
+	kind, given := attributes["FifoQueue"]
+	fifo := strings.EqualFold(kind, "true")
+	if given && !fifo && !taken && !strings.HasSuffix(name, ".fifo") {
 		return nil, invalidAttributeName.because("Unknown Attribute FifoQueue.")
 	}
-	if err := checkQueueName(name, fifo || taken && living.set.fifo); err != nil {
+	if err := checkQueueName(name, fifo || !given && taken && living.set.fifo); err != nil {
 		return nil, err
 	}
 	if taken {

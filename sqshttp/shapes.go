@@ -17,7 +17,7 @@ type attributeValues map[string]attributeValue
 type queueInput struct{ QueueUrl string }
 
 type createQueueInput struct {
-	QueueName  string
+	QueueName  *string
 	Attributes map[string]string `query:"Attribute"`
 	Tags       map[string]string `json:"tags" query:"Tag"`
 }
@@ -25,7 +25,7 @@ type createQueueInput struct {
 type queueURLOutput struct{ QueueUrl string }
 
 type getQueueURLInput struct {
-	QueueName              string
+	QueueName              *string
 	QueueOwnerAWSAccountId string
 }
 
