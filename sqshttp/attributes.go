@@ -15,6 +15,7 @@ type settings struct {
 	fifo        bool
 	bytes       bool // rather than texts: not an attribute
 	contentKey  bool
+	ownKey      bool   // for contentKey the queue has a function of the program's: not an attribute
 	scope       string // DeduplicationScope
 	throughput  string // FifoThroughputLimit
 	policy      string

@@ -73,7 +73,7 @@ func (m *sending) outgoing(set *settings, trace string) (body string, o dabchick
 	if o.Group, o.DedupID, err = m.ids(set); err != nil {
 		return "", o, err
 	}
-	if set.fifo && o.DedupID == "" {
+	if set.fifo && o.DedupID == "" && !set.ownKey {
 		o.DedupID = dabchick.ContentKey(body)
 	}
 	return body, o, nil

@@ -102,6 +102,7 @@ func settingsOf[T []byte | string](o dabchick.Options[T]) (*settings, error) {
 		set.seconds[i] = int(d / time.Second)
 	}
 	set.contentKey = o.FIFO && o.DedupKey != nil
+	set.ownKey = set.contentKey
 	if o.FIFO && o.DedupScope == dabchick.DedupGroup {
 		set.scope = "messageGroup"
 	}

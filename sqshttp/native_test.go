@@ -81,6 +81,29 @@ func keepsOptions[T []byte | string](w *wire) {
 	require.Len(w, w.receive("q.fifo"), 1, "a timeout of 0")
 }
 
+func TestRegisteredQueueKeepsItsDedupKey(t *testing.T) {
+	bothKinds(t, keepsDedupKey[string], keepsDedupKey[[]byte])
+}
+
+// keepsDedupKey has orders with a number before their text.
+func keepsDedupKey[T []byte | string](w *wire) {
+	q := native(w, "q.fifo", dabchick.Options[T]{FIFO: true, DedupKey: func(body T) string { return string(body[:1]) }})
+	require.NoError(w, sqshttp.Register(w.s, q))
+	group := m{"MessageGroupId": "g"}
+	_, err := q.SendWith(w.Context(), T("1 tea"), dabchick.SendOptions{Group: "g"})
+	require.NoError(w, err)
+	w.put("q.fifo", "1 cup of tea", group)
+	w.ok("SendMessageBatch", batch("q.fifo", entry("a", "2 coffee", group), entry("b", "2 cups of coffee", group)))
+	w.put("q.fifo", "2 more", group, m{"MessageDeduplicationId": "own"})
+	w.set("q.fifo", "ContentBasedDeduplication", "false")
+	w.refused("InvalidParameterValue", "SendMessage", with(m{"QueueUrl": "q.fifo", "MessageBody": "1"}, group))
+	w.set("q.fifo", "ContentBasedDeduplication", "true")
+	w.put("q.fifo", "1 pot of tea", group)
+	got := w.receive("q.fifo", m{"AttributeNames": []any{"MessageDeduplicationId"}})
+	require.Equal(w, []string{"1 tea", "2 coffee", "2 more"}, bodies(got))
+	require.Equal(w, texts("MessageDeduplicationId", "2"), got[1]["Attributes"])
+}
+
 func TestRegisteredQueueHasDeadLetters(t *testing.T) {
 	bothKinds(t, hasDeadLetters[string], hasDeadLetters[[]byte])
 }
