@@ -1,5 +1,10 @@
 package sqshttp
 
+import (
+	"encoding/json"
+	"reflect"
+)
+
 // The inputs and outputs of the actions, as the SQS model names their members. In
 // the Query protocol a list or map goes by the name in the tag "query", or if it is
 // answered as JSON by the one in "old".
@@ -7,9 +12,19 @@ package sqshttp
 type attributeValue struct {
 	DataType         string
 	StringValue      *string  `json:",omitempty"`
-	BinaryValue      []byte   `json:",omitempty"`
+	BinaryValue      blob     `json:",omitempty"`
 	StringListValues []string `json:",omitempty" query:"StringListValue"`
-	BinaryListValues [][]byte `json:",omitempty" query:"BinaryListValue"`
+	BinaryListValues []blob   `json:",omitempty" query:"BinaryListValue"`
+}
+
+// A blob is base64 on the wire. For a []byte encoding/json takes a list of numbers, too.
+type blob []byte
+
+func (b *blob) UnmarshalJSON(text []byte) error {
+	if text[0] == '[' {
+		return &json.UnmarshalTypeError{Value: "array", Type: reflect.TypeFor[blob]()}
+	}
+	return json.Unmarshal(text, (*[]byte)(b))
 }
 
 type attributeValues map[string]attributeValue
