@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -294,8 +293,10 @@ func (o *RedriveOptions[T]) destination(q *Queue[T], more *details[T]) (*Queue[T
 }
 
 // Redrive moves visible messages, oldest first, from this dead-letter queue back
-// to where they came from, or to o.To, and returns how many it has moved. It
-// goes on until those are moved that were visible when it started, or ctx ends:
+// to where they came from, or to o.To, and returns how many it has moved. On a FIFO
+// queue the oldest is the one that came first, of whatever group; what comes up
+// meanwhile is moved last. On a standard queue it is the one that a receive would
+// get. It goes on until those are moved that were visible when it started, or ctx ends:
 // that cancels it between two messages. What is in flight stays.
 //
 // A message that is moved counts as new, as on SQS: it has a new ID and a new
@@ -355,9 +356,10 @@ func (q *Queue[T]) redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 	if o.Max > 0 {
 		total = min(total, o.Max)
 	}
-	one := q.redriveOne
+	var at passed
+	one := func() (bool, error) { return q.redriveOne(ctx, &o, &at) }
 	if q.backend != nil {
-		one = q.backend.redriveOne
+		one = func() (bool, error) { return q.backend.redriveOne(ctx, &o) }
 	}
 	moved := 0
 	for moved < total {
@@ -369,7 +371,7 @@ func (q *Queue[T]) redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 		if err := ctx.Err(); err != nil {
 			return moved, err
 		}
-		ok, err := one(ctx, &o)
+		ok, err := one()
 		if err != nil {
 			return moved, q.fail("redrive", err)
 		}
@@ -385,13 +387,18 @@ func (q *Queue[T]) redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 }
 
 // redriveOne moves the next visible message, and says whether there was one.
-func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T]) (bool, error) {
+func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T], at *passed) (bool, error) {
 	now := q.enter(q.clock())
+	slot, looked := q.core.nextToMove(now, at)
+	for !looked && !q.closed {
+		q.leave(now)
+		now = q.enter(q.clock())
+		slot, looked = q.core.nextToMove(now, at)
+	}
 	if q.closed {
 		q.leave(now)
 		return false, ErrClosed
 	}
-	slot := q.core.next(now, math.MaxUint64)
 	if slot == 0 {
 		q.leave(now)
 		return false, nil

@@ -1,6 +1,9 @@
 package dabchick
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // On a FIFO queue a message may be delivered if it is visible and no earlier
 // message of its group is in flight, delayed, or on its way to the dead-letter
@@ -34,6 +37,39 @@ func (c *core[T]) follower(now int64, prev uint32) uint32 {
 		return 0
 	}
 	return slot
+}
+
+// passed is the last message of a FIFO queue that a redrive has passed over, as it could
+// not be moved. All that stood before it is moved, or was passed over too.
+type passed struct {
+	seq  uint64 // 0 if there is none
+	slot uint32
+}
+
+// nextToMove returns the slot of the message that a redrive moves next, or 0. On a FIFO
+// queue that is the oldest of those behind what was passed over, and then what next
+// returns; ready is in another order, as a group of which something was moved is last
+// there. After a number of steps it gives up for now, and returns false.
+func (c *core[T]) nextToMove(now int64, at *passed) (slot uint32, looked bool) {
+	if !c.fifo {
+		return c.next(now, math.MaxUint64), true
+	}
+	slot = c.arrivals.head
+	if m := c.slab.lookup(at.slot); at.seq != 0 && m != nil && m.seq == at.seq {
+		slot = m.links[arrived].next
+	}
+	for n := 0; slot != 0; n++ {
+		m := c.slab.at(slot)
+		switch {
+		case m.home == inReady:
+			return slot, true
+		case n == noticed:
+			return 0, false
+		}
+		*at = passed{m.seq, slot}
+		slot = m.links[arrived].next
+	}
+	return c.next(now, math.MaxUint64), true
 }
 
 // redelay gives the messages that wait for the end of the queue's delay another

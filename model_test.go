@@ -141,6 +141,16 @@ func (m *model) first(group string) *modelMessage {
 	return nil
 }
 
+// eldest returns the oldest message of a FIFO queue that can be delivered.
+func (m *model) eldest() *modelMessage {
+	for _, x := range m.messages {
+		if x.at <= m.now() && !x.moving && m.first(x.group) == x {
+			return x
+		}
+	}
+	return nil
+}
+
 // follower returns the message sent after x in its group.
 func (m *model) follower(x *modelMessage) *modelMessage {
 	for _, y := range m.messages[slices.Index(m.messages, x)+1:] {
@@ -541,6 +551,9 @@ func (m *model) redrive(to *model, most int) (moved int, sent []*modelMessage, e
 	m.expire()
 	for total := m.count(dabchick.Visible); moved < total && (most == 0 || moved < most); moved++ {
 		x := m.choose(nil, math.MaxInt)
+		if m.o.FIFO {
+			x = m.eldest()
+		}
 		if x == nil {
 			break
 		}

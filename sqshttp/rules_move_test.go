@@ -283,12 +283,15 @@ func TestRulesOfMoveTasks(t *testing.T) {
 		{"6.5 [D] a task moves the oldest first", func(w *wire) {
 			_, dead := w.buried(1, ".fifo")
 			to := w.queue("to.fifo")
-			for i, group := range []string{"a", "b", "a", "b", "a"} {
+			for i, group := range []string{"a", "b", "a", "a", "c", "b"} {
 				w.put(dead, fmt.Sprint(group, i), m{"MessageGroupId": group, "MessageDeduplicationId": fmt.Sprint(i)})
 			}
-			w.ok("StartMessageMoveTask", start(dead, m{"DestinationArn": arn(to)}))
-			synctest.Wait()
-			w.gets("a0 a2 a4 b1 b3", to)
+			w.ok("StartMessageMoveTask", start(dead, slow, m{"DestinationArn": arn(to)}))
+			for _, next := range []string{"a0", "b1", "a2", "a3", "c4", "b5"} { // whatever their groups
+				synctest.Wait()
+				w.drop(to, w.gets(next, to)[0])
+				time.Sleep(time.Second)
+			}
 		}},
 		{"8.4 [D] what is in flight is not moved", func(w *wire) {
 			_, dead := w.buried(1, "")
