@@ -121,6 +121,65 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			require.Equal(w, []string{"good"}, bodies(w.receive(q)))
 			require.Equal(w, []string{"poison"}, bodies(w.receive(dead)))
 		}},
+		{"8.2 [U] a long poll moves a message whose last timeout ends, and waits on; one for dead letters gets it", func(w *wire) {
+			dead := w.queue("dead")
+			q := w.queue("q", "VisibilityTimeout", "5", "RedrivePolicy", redrivePolicy(dead, 1))
+			w.put(q, "poison")
+			w.receive(q)
+			began := time.Now()
+			moved := make(chan time.Duration)
+			go func() {
+				require.Equal(w, []string{"poison"}, bodies(w.receive(dead, m{"WaitTimeSeconds": 20})))
+				moved <- time.Since(began)
+			}()
+			later(8*time.Second, func() { w.put(q, "good") })
+			require.Equal(w, []string{"good"}, bodies(w.receive(q, m{"WaitTimeSeconds": 20})))
+			require.Equal(w, 8*time.Second, time.Since(began))
+			require.Equal(w, 5*time.Second, <-moved)
+		}},
+		{"8.2 [D] a change of the count is for messages that are there, and without a policy nothing moves", func(w *wire) {
+			q, dead := w.buried(5, "")
+			w.put(q, "x")
+			for range 3 {
+				require.Len(w, w.receive(q), 1)
+			}
+			w.set(q, "RedrivePolicy", redrivePolicy(dead, 4))
+			require.Len(w, w.receive(q), 1)
+			w.set(q, "RedrivePolicy", "")
+			require.Len(w, w.receive(q), 1)
+			w.set(q, "RedrivePolicy", redrivePolicy(dead, 2))
+			require.Empty(w, w.receive(q))
+			require.Len(w, w.receive(dead), 1)
+		}},
+		{"8.2 [A] a receive moves as many as there are on its way to others", func(w *wire) {
+			q, dead := w.buried(1, "")
+			for i := range 25 {
+				w.put(q, fmt.Sprint(i))
+			}
+			for range 3 {
+				w.receive(q, m{"VisibilityTimeout": 1})
+			}
+			time.Sleep(time.Second)
+			w.put(q, "good")
+			require.Equal(w, []string{"good"}, bodies(w.receive(q)))
+			require.Equal(w, "25", w.attribute(dead, "ApproximateNumberOfMessages"))
+		}},
+		{"8.2 [U] what an old handle can do to a dead letter: nothing", func(w *wire) {
+			for _, suffix := range []string{"", ".fifo"} {
+				q, dead := w.buried(1, suffix)
+				more := m{}
+				if suffix != "" {
+					more["MessageGroupId"] = "g"
+				}
+				w.put(q, "x", more)
+				got := w.receive(q)[0]
+				w.receive(q)
+				w.drop(q, got)
+				w.refused(badValue, "ChangeMessageVisibility", changing(q, got, 60))
+				w.refused("ReceiptHandleIsInvalid", "DeleteMessage", with(m{"QueueUrl": dead}, handle(got)))
+				require.Len(w, w.receive(dead), 1)
+			}
+		}},
 		{"8.2 [R] nothing moves by itself when the timeout ends", func(w *wire) {
 			w.queue("dead")
 			q := w.queue("q", "VisibilityTimeout", "5", "RedrivePolicy", redrivePolicy("dead", 1))

@@ -158,6 +158,33 @@ func TestRulesOfDeduplication(t *testing.T) {
 			same(w, first, put(w, "g", "id", "x"))
 			require.NotEqual(w, first["MessageId"], put(w, "h", "id", "x")["MessageId"])
 		}},
+		{"6.2 [A] with the scope messageGroup ids by content are those of a group, too", func(w *wire) {
+			w.queue("q.fifo", "DeduplicationScope", "messageGroup", "FifoThroughputLimit", "perMessageGroupId",
+				"ContentBasedDeduplication", "true")
+			first := put(w, "g", "", "x")
+			same(w, first, put(w, "g", "", "x"))
+			same(w, first, put(w, "g", hashOfX, "y"))
+			require.NotEqual(w, first["MessageId"], put(w, "h", "", "x")["MessageId"])
+		}},
+		{"6.2 [D] an id is remembered when its message is a dead letter", func(w *wire) {
+			q, dead := w.buried(1, ".fifo")
+			first := put(w, "g", "id", "x")
+			w.receive(q)
+			w.receive(q)
+			same(w, first, put(w, "g", "id", "x"))
+			require.Len(w, w.receive(dead), 1)
+			w.gets("", q)
+		}},
+		{"1.3 [D] a purge frees groups, and ends what could be repeated", func(w *wire) {
+			q := w.fifo("g1m1 g1m2")
+			attempt := m{"ReceiveRequestAttemptId": "try", "MaxNumberOfMessages": 1}
+			got := w.gets("g1m1", q, attempt)
+			w.ok("PurgeQueue", m{"QueueUrl": q})
+			w.putAll(q, "g1m3")
+			w.gets("g1m3", q, attempt)
+			w.drop(q, got[0])
+			w.refused("InvalidParameterValue", "ChangeMessageVisibility", changing(q, got[0], 1))
+		}},
 		{"6.2 [U] an id twice in a batch succeeds twice", func(w *wire) {
 			w.queue("q.fifo")
 			ids := m{"MessageGroupId": "g", "MessageDeduplicationId": "id"}
@@ -182,6 +209,13 @@ func TestRulesOfDeduplication(t *testing.T) {
 			require.Equal(w, first, w.receive(q, attempt), "nor [U] does it count")
 			justBefore(10*time.Second, func() { w.gets("", q) })
 			require.NotEqual(w, first, w.receive(q, attempt), "an ordinary receive again")
+		}},
+		{"6.4 [D] a receive can be repeated for five minutes", func(w *wire) {
+			q := w.fifo("g1m1", "VisibilityTimeout", "3600")
+			attempt := m{"ReceiveRequestAttemptId": "try"}
+			first := w.receive(q, attempt)
+			justBefore(5*time.Minute, func() { require.Equal(w, first, w.receive(q, attempt)) })
+			w.gets("", q, attempt)
 		}},
 		{"6.4 [U] after a delete or a change a repeated attempt is an ordinary receive", func(w *wire) {
 			q := w.fifo("g1m1 g2m1 g3m1")

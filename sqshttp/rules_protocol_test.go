@@ -107,7 +107,8 @@ func TestRulesOfTheJSONProtocol(t *testing.T) {
 				require.Equal(t, "com.amazonaws.sqs#SerializationException", x.member(t, "__type"), in)
 			}
 			for _, blob := range []string{`[1,2,3]`, `[]`, `5`, `{}`, `true`, `"?"`} {
-				x := call(t, s, "SendMessage", `{"QueueUrl":"q","MessageBody":"x","MessageAttributes":{"b":{"DataType":"Binary","BinaryValue":`+blob+`}}}`)
+				x := call(t, s, "SendMessage", `{"QueueUrl":"q","MessageBody":"x",
+					"MessageAttributes":{"b":{"DataType":"Binary","BinaryValue":`+blob+`}}}`)
 				require.Equal(t, 400, x.status, blob)
 				require.Equal(t, "com.amazonaws.sqs#SerializationException", x.member(t, "__type"), blob)
 			}

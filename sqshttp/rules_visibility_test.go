@@ -71,6 +71,16 @@ func TestRulesOfVisibility(t *testing.T) {
 			w.drop(q, got)
 			w.refused(badValue, "ChangeMessageVisibility", changing(q, got, 1))
 		}},
+		{"4.1 [A] a message of a FIFO queue that expires in flight does not come back, and frees its group", func(w *wire) {
+			q := w.fifo("g1m1", "MessageRetentionPeriod", "60", "VisibilityTimeout", "100")
+			got := w.gets("g1m1", q)
+			time.Sleep(30 * time.Second)
+			w.putAll(q, "g1m2")
+			justBefore(30*time.Second+1, func() { w.gets("", q) })
+			w.gets("g1m2", q)
+			w.drop(q, got[0])
+			w.refused(badValue, "ChangeMessageVisibility", changing(q, got[0], 1))
+		}},
 		{"4.2 [D] a message's delay goes before the queue's", func(w *wire) {
 			q := w.queue("q", "DelaySeconds", "10")
 			w.put(q, "own", m{"DelaySeconds": 5})
@@ -314,6 +324,34 @@ func TestRulesOfPolling(t *testing.T) {
 			require.Equal(w, []string{"2"}, bodies(w.receive(q, m{"WaitTimeSeconds": 20})))
 			require.Equal(w, 2*time.Second, time.Since(began))
 		}},
+		{"6.1 [A] a long poll wakes when the last one in flight of its group is deleted", func(w *wire) {
+			q := w.fifo("g1m1 g1m2 g1m3 g1m4")
+			got := w.gets("g1m1 g1m2", q, m{"MaxNumberOfMessages": 2})
+			drop := func(message m) { w.ok("DeleteMessageBatch", batch(q, with(m{"Id": "a"}, handle(message)))) }
+			later(2*time.Second, func() { drop(got[1]) })
+			later(5*time.Second, func() { drop(got[0]) })
+			began := time.Now()
+			w.gets("g1m3 g1m4", q, m{"WaitTimeSeconds": 20})
+			require.Equal(w, 5*time.Second, time.Since(began))
+		}},
+		{"5 [A] a long poll of a FIFO queue wakes for the end of a timeout and of a delay, and a change to 0", func(w *wire) {
+			q := w.fifo("g1m1 g1m2", "VisibilityTimeout", "7")
+			wakes := func(want string, after time.Duration) []m {
+				w.Helper()
+				began := time.Now()
+				got := w.gets(want, q, m{"WaitTimeSeconds": 20})
+				require.Equal(w, after, time.Since(began))
+				return got
+			}
+			w.gets("g1m1 g1m2", q)
+			got := wakes("g1m1 g1m2", 7*time.Second)
+			later(3*time.Second, func() { w.hide(q, got[0], 0) })
+			wakes("g1m1", 3*time.Second)
+			w.set(q, "DelaySeconds", "900")
+			w.putAll(q, "g2m1")
+			later(time.Second, func() { w.set(q, "DelaySeconds", "2") })
+			wakes("g2m1", 2*time.Second)
+		}},
 		{"5 [D] the timeout of a message counts from its hand-over", func(w *wire) {
 			q := w.queue("q", "VisibilityTimeout", "5")
 			later(10*time.Second, func() { w.put(q, "x") })
@@ -377,9 +415,15 @@ func TestRulesOfMessagesInFlight(t *testing.T) {
 			require.Len(w, w.receive("q", m{"WaitTimeSeconds": 20}), 10)
 			require.Equal(w, 600*time.Second, time.Since(began))
 		}},
-		{"4.5 [D] a FIFO queue gives no error", func(w *wire) {
+		{"4.5 [D] a FIFO queue gives no error, and a long poll waits as well", func(w *wire) {
 			filled(w, "q.fifo")
+			began := time.Now()
 			require.Empty(w, w.receive("q.fifo"))
+			require.Empty(w, w.receive("q.fifo", m{"WaitTimeSeconds": 20}))
+			require.Equal(w, 20*time.Second, time.Since(began))
+			time.Sleep(575 * time.Second)
+			require.Len(w, w.receive("q.fifo", m{"WaitTimeSeconds": 20}), 10)
+			require.Equal(w, 600*time.Second, time.Since(began))
 		}},
 	})
 }
