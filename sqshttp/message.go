@@ -149,7 +149,7 @@ func optionalID(parameter string, id *string) (string, error) {
 		return "", nil
 	}
 	if !ids.MatchString(*id) {
-		return "", badValue(parameter, quoted(*id), parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return "", badValue(parameter, *id, parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 	}
 	return *id, nil
 }
@@ -190,7 +190,7 @@ func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
 		}
 		base, _, _ := strings.Cut(v.DataType, ".")
 		empty := func() error {
-			return invalidParameterValue.because("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", quoted(name), base)
+			return invalidParameterValue.because("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, base)
 		}
 		switch {
 		case v.DataType == "":
