@@ -236,11 +236,19 @@ func TestRegisterRefuses(t *testing.T) {
 		require.ErrorAs(t, sqshttp.Register(s, native(t, "q", o)), &invalid)
 		require.Equal(t, field, invalid.Field)
 	}
+	for name, o := range map[string]dabchick.Options[string]{
+		"least": {VisibilityTimeout: dabchick.Immediately, Retention: time.Minute},
+		"most":  {VisibilityTimeout: 12 * time.Hour, Delay: 15 * time.Minute, Retention: 14 * 24 * time.Hour, ReceiveWait: 20 * time.Second},
+	} {
+		require.NoError(t, sqshttp.Register(s, native(t, name, o)))
+	}
 	for name, fifo := range map[string]bool{"a b": false, "q.fifo": false, "q": true} {
 		var e *sqshttp.Error
 		require.ErrorAs(t, sqshttp.Register(s, native(t, name, dabchick.Options[string]{FIFO: fifo})), &e)
 		require.Equal(t, "InvalidParameterValue", e.Code)
 	}
+	_, ok := s.Queue("q")
+	require.False(t, ok)
 	require.NoError(t, sqshttp.Register(s, native(t, "q", dabchick.Options[string]{})))
 	var e *sqshttp.Error
 	require.ErrorAs(t, sqshttp.Register(s, native(t, "q", dabchick.Options[string]{})), &e)

@@ -200,6 +200,10 @@ func TestRulesOfDeduplication(t *testing.T) {
 			put(w, "g", "id2", "x")
 			put(w, "h", "id2", "x")
 			require.Equal(w, "3", w.attribute("q.fifo", "ApproximateNumberOfMessages"))
+			w.set("q.fifo", "DeduplicationScope", "queue")
+			put(w, "g", "id3", "x")
+			put(w, "h", "id3", "x")
+			require.Equal(w, "4", w.attribute("q.fifo", "ApproximateNumberOfMessages"))
 		}},
 		{"6.4 [D] a receive is repeated by its attempt id, with the same handles and the timeout anew", func(w *wire) {
 			q := w.fifo("g1m1 g1m2", "VisibilityTimeout", "10")

@@ -145,6 +145,7 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			require.Len(w, all, 10)
 			is(w, fmt.Sprint(time.Now().Add(-time.Second).UnixMilli()), all[0], "StartedTimestamp") // ms: [U]
 			require.Len(w, w.ok("ListMessageMoveTasks", start(dead))["Results"], 1)
+			require.Len(w, w.ok("ListMessageMoveTasks", start(dead, m{"MaxResults": 1}))["Results"], 1)
 			for _, n := range []int{0, 11} {
 				w.refused(badValue, "ListMessageMoveTasks", start(dead, m{"MaxResults": n}))
 			}

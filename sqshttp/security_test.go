@@ -126,6 +126,8 @@ func TestLargeAndPackedBodiesAreRefused(t *testing.T) {
 		{"multipart", post(strings.NewReader("--x\r\nContent-Disposition: form-data; name=Action\r\n\r\nListQueues\r\n--x--"), contentType, "multipart/form-data; boundary=x"), 400},
 		{"2,000 parameters", post(strings.NewReader(strings.Repeat("a=1&", 1999)+"Action=ListQueues"), contentType, form), 200},
 		{"2,001 parameters", post(strings.NewReader(strings.Repeat("a=1&", 2000)+"Action=ListQueues"), contentType, form), 400},
+		{"16 dots in a name", post(strings.NewReader("a"+strings.Repeat(".1", 16)+"=1&Action=ListQueues"), contentType, form), 200},
+		{"17 dots in a name", post(strings.NewReader("a"+strings.Repeat(".1", 17)+"=1&Action=ListQueues"), contentType, form), 400},
 		{"32 levels", post(strings.NewReader(list(32)), target, listQueues), 200},
 		{"33 levels", post(strings.NewReader(list(33)), target, listQueues), 400},
 		{"4,000 values", post(strings.NewReader(`{"x":[`+strings.Repeat(`1,`, 3998)+`1]}`), target, listQueues), 200},

@@ -119,7 +119,9 @@ func (zeros) Read(b []byte) (int, error) {
 }
 
 func TestOptionsOutOfRange(t *testing.T) {
-	for field, o := range map[string]sqshttp.Options{"Account": {Account: "12"}, "Region": {Region: "Mars!"}, "Keys": {Keys: map[string]string{"AKIDEXAMPLE": ""}}} {
+	for field, o := range map[string]sqshttp.Options{
+		"Account": {Account: "12"}, "Region": {Region: "Mars!"}, "Keys": {Keys: map[string]string{"AKIDEXAMPLE": ""}}, "MaxPolls": {MaxPolls: -1},
+	} {
 		_, err := sqshttp.New(o)
 		var invalid *dabchick.InvalidError
 		require.ErrorAs(t, err, &invalid)
