@@ -149,7 +149,8 @@ func optionalID(parameter string, id *string) (string, error) {
 		return "", nil
 	}
 	if !ids.MatchString(*id) {
-		return "", badValue(parameter, *id, parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return "", badValue(parameter, *id, parameter+" can only include alphanumeric and punctuation characters. "+
+			"1 to 128 in length.")
 	}
 	return *id, nil
 }
@@ -190,7 +191,8 @@ func (a attributeValues) native() (map[string]dabchick.Attribute, error) {
 		}
 		base, _, _ := strings.Cut(v.DataType, ".")
 		empty := func() error {
-			return invalidParameterValue.because("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, base)
+			return invalidParameterValue.because("Message (user) attribute '%s' must contain a non-empty value of type '%s'.",
+				name, base)
 		}
 		switch {
 		case v.DataType == "":
@@ -404,7 +406,7 @@ func readHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, err
 }
 
 func parseHandle(q backing, handle string) (r dabchick.Receipt, at time.Time, ok bool) {
-	if len(handle) > mostHandle {
+	if len(handle) > mostHandle || strings.ContainsAny(handle, "\r\n") { // line breaks would be skipped
 		return r, at, false
 	}
 	raw, err := base64.StdEncoding.DecodeString(handle)

@@ -238,7 +238,9 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 	for name, o := range map[string]dabchick.Options[string]{
 		"least": {VisibilityTimeout: dabchick.Immediately, Retention: time.Minute},
-		"most":  {VisibilityTimeout: 12 * time.Hour, Delay: 15 * time.Minute, Retention: 14 * 24 * time.Hour, ReceiveWait: 20 * time.Second},
+		"most": {
+			VisibilityTimeout: 12 * time.Hour, Delay: 15 * time.Minute, Retention: 14 * 24 * time.Hour, ReceiveWait: 20 * time.Second,
+		},
 	} {
 		require.NoError(t, sqshttp.Register(s, native(t, name, o)))
 	}

@@ -62,6 +62,8 @@ func TestRulesOfQueueAttributes(t *testing.T) {
 				w.refuses("InvalidAttributeValue", q, name, fmt.Sprint(r[0]-1))
 				w.refuses("InvalidAttributeValue", q, name, fmt.Sprint(r[1]+1))
 			}
+			w.set(q, "KmsDataKeyReusePeriodSeconds", "60")
+			w.set(q, "KmsDataKeyReusePeriodSeconds", "86400")
 			w.refuses("InvalidAttributeValue", q, "KmsDataKeyReusePeriodSeconds", "59")
 			w.refuses("InvalidAttributeValue", q, "KmsDataKeyReusePeriodSeconds", "86401")
 		}},

@@ -154,11 +154,12 @@ func TestRulesOfBatches(t *testing.T) {
 			q := w.queue("q")
 			w.put(q, "x")
 			got := w.receive(q)[0]["ReceiptHandle"]
-			_, failed := outcome(w.ok("ChangeMessageVisibilityBatch", batch(q,
+			ok, failed := outcome(w.ok("ChangeMessageVisibilityBatch", batch(q,
 				m{"Id": "a", "ReceiptHandle": got, "VisibilityTimeout": 43_201}, m{"Id": "b", "ReceiptHandle": "x", "VisibilityTimeout": 1},
 				m{"Id": "c", "ReceiptHandle": "", "VisibilityTimeout": 1}, m{"Id": "d", "ReceiptHandle": got, "VisibilityTimeout": 1})))
+			require.Equal(w, []string{"d"}, ok)
 			require.Equal(w, m{"a": badValue, "b": "ReceiptHandleIsInvalid", "c": "MissingParameter"}, failed)
-			ok, failed := outcome(w.ok("DeleteMessageBatch", batch(q,
+			ok, failed = outcome(w.ok("DeleteMessageBatch", batch(q,
 				m{"Id": "a", "ReceiptHandle": "x"}, m{"Id": "b", "ReceiptHandle": ""}, m{"Id": "c", "ReceiptHandle": got})))
 			require.Equal(w, []string{"c"}, ok)
 			require.Equal(w, m{"a": "ReceiptHandleIsInvalid", "b": "MissingParameter"}, failed)

@@ -121,7 +121,7 @@ func TestRulesOfDeadLetters(t *testing.T) {
 			require.Equal(w, []string{"good"}, bodies(w.receive(q)))
 			require.Equal(w, []string{"poison"}, bodies(w.receive(dead)))
 		}},
-		{"8.2 [U] a long poll moves what has had its last timeout, and waits on; one for dead letters gets it", func(w *wire) {
+		{"8.2 [U] a long poll moves a message after its last timeout, and waits on; one for it gets it", func(w *wire) {
 			dead := w.queue("dead")
 			q := w.queue("q", "VisibilityTimeout", "5", "RedrivePolicy", redrivePolicy(dead, 1))
 			w.put(q, "poison")

@@ -157,6 +157,8 @@ func TestRulesOfMessageAttributes(t *testing.T) {
 			for _, v := range []m{
 				text("String", ""), text("Number", ""), text("String", "\x01"), text("Binary", "x"),
 				{"DataType": "String"}, {"DataType": "Binary"}, {"DataType": "String", "BinaryValue": []byte("x")},
+				with(text("String", "x"), binary([]byte("x"))), with(binary([]byte("x")), m{"StringValue": "x"}),
+				with(text("Number", "1"), m{"BinaryValue": []byte("x")}),
 			} {
 				w.refusesMessage("InvalidParameterValue", q, m{"MessageAttributes": m{"a": v}})
 			}

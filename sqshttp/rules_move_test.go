@@ -31,7 +31,9 @@ func TestRulesOfMoveTasks(t *testing.T) {
 			w.refused(notFound, "StartMessageMoveTask", start("nobody"))
 			w.queue("q")
 			require.Contains(w, w.refused(badValue, "StartMessageMoveTask", start("q")), "must be configured as a Dead Letter Queue")
-			w.refused(badValue, "StartMessageMoveTask", m{"SourceArn": "q"})
+			for _, none := range []string{"q", "arn:aws:sns:us-east-1:000000000000:q", "urn:aws:sqs:us-east-1:000000000000:q", arn("q:x")} {
+				w.refused(badValue, "StartMessageMoveTask", m{"SourceArn": none})
+			}
 			w.refused("MissingParameter", "StartMessageMoveTask", m{})
 			w.refused(notFound, "ListMessageMoveTasks", start("nobody"))
 			w.refused("MissingParameter", "ListMessageMoveTasks", m{})

@@ -37,8 +37,8 @@ func TestRecordedTextsOfErrors(t *testing.T) {
 			is("Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.", badValue,
 				"ReceiveMessage", m{"QueueUrl": q, "MaxNumberOfMessages": 11})
 			for _, id := range []string{"", "group 123", strings.Repeat("a", 129)} {
-				is("Value "+id+" for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and "+
-					"punctuation characters. 1 to 128 in length.", badValue, "SendMessage", with(m{"MessageGroupId": id}, body))
+				is("Value "+id+" for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include "+
+					"alphanumeric and punctuation characters. 1 to 128 in length.", badValue, "SendMessage", with(m{"MessageGroupId": id}, body))
 			}
 		}},
 		{"1.4 [A] texts of errors of queues", func(w *wire) {

@@ -154,6 +154,14 @@ func TestRulesOfVisibility(t *testing.T) {
 				w.refused(badHandle, "ChangeMessageVisibility", m{"QueueUrl": q, "ReceiptHandle": "made up", "VisibilityTimeout": 1})
 				w.refused("MissingParameter", "DeleteMessage", m{"QueueUrl": q, "ReceiptHandle": ""})
 			}
+			w.put("q", "x")
+			handle := w.receive("q")[0]["ReceiptHandle"].(string)
+			for _, almost := range []string{
+				handle + "!", handle + "A", handle + "====", handle + "\n", handle[:20] + "\r\n" + handle[20:], " " + handle, handle[1:],
+				handle[4:], handle[:4], handle[:15],
+			} {
+				w.refused(badHandle, "DeleteMessage", m{"QueueUrl": "q", "ReceiptHandle": almost})
+			}
 		}},
 		{"4.3 [U] a handle of another queue", func(w *wire) {
 			q, other := w.queue("q"), w.queue("other")

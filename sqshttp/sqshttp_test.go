@@ -120,7 +120,8 @@ func (zeros) Read(b []byte) (int, error) {
 
 func TestOptionsOutOfRange(t *testing.T) {
 	for field, o := range map[string]sqshttp.Options{
-		"Account": {Account: "12"}, "Region": {Region: "Mars!"}, "Keys": {Keys: map[string]string{"AKIDEXAMPLE": ""}}, "MaxPolls": {MaxPolls: -1},
+		"Account": {Account: "12"}, "Region": {Region: "Mars!"},
+		"Keys": {Keys: map[string]string{"AKIDEXAMPLE": ""}}, "MaxPolls": {MaxPolls: -1},
 	} {
 		_, err := sqshttp.New(o)
 		var invalid *dabchick.InvalidError
