@@ -25,7 +25,8 @@ import (
 // no timer runs either: time is looked at when somebody calls.
 //
 // A queue is kept in the memory of the process, unless Options.Driver puts it
-// in a backend. Where the two differ, the method says so.
+// in a backend. Where the two differ, the method says so. In memory a body is kept
+// as it is, in room for 256 of them at a time: a large T is better a pointer.
 type Queue[T any] struct {
 	name    string
 	epoch   time.Time // instants are counted from here
