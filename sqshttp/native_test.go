@@ -104,6 +104,25 @@ func keepsDedupKey[T []byte | string](w *wire) {
 	require.Equal(w, texts("MessageDeduplicationId", "2"), got[1]["Attributes"])
 }
 
+// ContentBasedDeduplication of a queue that a client or the service has created is for messages
+// of clients; a native one has the same id by ContentKey.
+func TestCreatedQueueTakesNativeMessagesByTheirIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{t, newService(t, sqshttp.Options{}), false}
+		q, err := w.s.CreateQueue("q.fifo", map[string]string{"FifoQueue": "true", "ContentBasedDeduplication": "true"})
+		require.NoError(t, err)
+		send := func(id string) {
+			_, err := q.SendWith(t.Context(), "tea", dabchick.SendOptions{Group: "g", DedupID: id})
+			require.NoError(t, err)
+		}
+		w.put("q.fifo", "tea", m{"MessageGroupId": "g"})
+		send(dabchick.ContentKey("tea"))
+		require.Equal(t, []string{"tea"}, bodies(w.receive("q.fifo")))
+		send("")
+		require.Equal(t, "1", w.attribute("q.fifo", "ApproximateNumberOfMessages"))
+	})
+}
+
 func TestRegisteredQueueHasDeadLetters(t *testing.T) {
 	bothKinds(t, hasDeadLetters[string], hasDeadLetters[[]byte])
 }

@@ -169,7 +169,9 @@ func (s *Service) closeQueues() {
 
 // CreateQueue makes a queue, or returns the one of that name, as the action
 // CreateQueue does; attributes are SQS's. The queue can be used natively, beside
-// clients. After Close it is closed. Errors are of type *Error.
+// clients; ContentBasedDeduplication is for these, so natively a message goes by its
+// DedupID only, which dabchick.ContentKey computes. After Close the queue is closed.
+// Errors are of type *Error.
 func (s *Service) CreateQueue(name string, attributes map[string]string) (*dabchick.Queue[string], error) {
 	q, err := s.create(name, attributes, nil)
 	if err != nil {
