@@ -76,11 +76,13 @@ func (s *closingSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 func (s *closingSubscriber) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var drained sync.WaitGroup
+	defer drained.Wait() // the subscriber does not wait until it has closed them, and the suite looks
 	for _, output := range s.outputs {
-		go func() {
+		drained.Go(func() {
 			for range output { // neither acknowledged nor refused: it comes again
 			}
-		}()
+		})
 	}
 	return s.Subscriber.Close()
 }
