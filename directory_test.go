@@ -1,6 +1,7 @@
 package dabchick
 
 import (
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -77,6 +78,7 @@ func TestDirectoryGrowsInSmallTables(t *testing.T) {
 
 // The memory of many groups is not kept for a few.
 func TestGroupsDoNotKeepWhatIsOfNoUse(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // which finds what it has given back
 	groups := newGroups(false, new(spares))
 	groups.clear()
 	comeAndGo := func(n int) (chunks int) {
