@@ -18,7 +18,7 @@ type groups struct {
 	tenants []*[groupChunk]tenant // nil unless fair
 	fresh   uint32                // numbers from here on were never used; 0 is never used
 	spare   []uint32              // numbers given back
-	peak    int                   // how many there were at once, since there last were none
+	peak    int                   // how many there were at once, since the memory was taken up
 	idle    chain                 // those without messages, in the order in which they fell empty
 	linger  time.Duration         // how long an empty group is kept
 	spares  *spares
