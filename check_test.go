@@ -32,9 +32,10 @@ func (q *Queue[T]) Check() error {
 	return nil
 }
 
-// leaveBe gives the message that next returned a place, if it has none.
+// leaveBe gives the message that next returned a place, if it has none, or none of its own
+// since it has just been called up.
 func (c *core[T]) leaveBe(slot uint32, m *meta) {
-	if m.home == nowhere {
+	if m.home == nowhere || m.home == heldBack {
 		c.putBack(slot, m, seen{at: m.at, order: m.order, place: m.place})
 	}
 }
@@ -169,6 +170,10 @@ func (c *core[T]) check() error {
 			return fmt.Errorf("slot %d expires before the bound", slot)
 		}
 	}
+	aside, err := c.checkReserve(&counts, &bytes)
+	if err != nil {
+		return fmt.Errorf("reserve: %w", err)
+	}
 	if homes.found != placed {
 		return fmt.Errorf("%d placed messages, of which %d are live", homes.found, placed)
 	}
@@ -178,17 +183,22 @@ func (c *core[T]) check() error {
 	if counts != c.counts || bytes != c.bytes {
 		return fmt.Errorf("counts %v and %d bytes, but there are %v and %d", c.counts, c.bytes, counts, bytes)
 	}
-	return c.checkArrivals(len(live))
+	return c.checkArrivals(len(live) + aside)
 }
 
 func (c *core[T]) checkArrivals(live int) error {
 	n := 0
-	err := c.slab.checkList(&c.arrivals, func(slot uint32, m *meta) error {
-		if n++; m.is(moved) && !c.fifo {
-			return fmt.Errorf("slot %d is a dead letter", slot)
-		}
-		return nil
-	}, func(a, b *meta) bool { return a.seq < b.seq && a.sentAt <= b.sentAt })
+	var err error
+	if c.fifo {
+		n, err = c.checkInOrder()
+	} else {
+		err = c.slab.checkList(&c.arrivals, func(slot uint32, m *meta) error {
+			if n++; m.is(moved) {
+				return fmt.Errorf("slot %d is a dead letter", slot)
+			}
+			return nil
+		}, func(a, b *meta) bool { return a.seq < b.seq && a.sentAt <= b.sentAt })
+	}
 	if err != nil {
 		return fmt.Errorf("arrivals: %w", err)
 	}
@@ -218,6 +228,97 @@ func (c *core[T]) checkArrivals(live int) error {
 		return fmt.Errorf("%d arrivals, %d transfers, %d by send, %d messages", n, transfers, c.bySent.Len(), live)
 	}
 	return nil
+}
+
+// checkInOrder proves the list of arrivals of a FIFO queue, and returns how many there are.
+func (c *core[T]) checkInOrder() (n int, err error) {
+	var prev uint32
+	var last uint64
+	var lastAt int64
+	for slot := c.arrivals.head; slot != 0; slot = c.arrival(slot).next {
+		seq, l := c.standing(slot)
+		switch at := c.sentAt(slot); {
+		case l.prev != prev:
+			return n, fmt.Errorf("%d comes after %d, and says %d", slot, prev, l.prev)
+		case seq <= last || at < lastAt:
+			return n, fmt.Errorf("%d is out of order", slot)
+		default:
+			last, lastAt = seq, at
+		}
+		prev = slot
+		n++
+	}
+	if c.arrivals.tail != prev {
+		return n, fmt.Errorf("the last is %d, and should be %d", c.arrivals.tail, prev)
+	}
+	return n, nil
+}
+
+// checkReserve proves that the reserve has what its groups believe, and adds that to what
+// was counted. It returns how many messages there are.
+func (c *core[T]) checkReserve(counts *[states]int, bytes *int64) (n int, err error) {
+	if len(c.reserve.chunks) != len(c.reserve.all) {
+		return 0, fmt.Errorf("%d chunks, %d spaces", len(c.reserve.chunks), len(c.reserve.all))
+	}
+	live, err := c.reserve.spaces.check(0, func(n uint32) (uint32, bool) {
+		m := c.reserve.at(n)
+		return m.next, m.seq == 0
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, place := range live {
+		m := c.reserve.at(place)
+		if m.seq == 0 || m.seq > c.drawn || after(m.sentAt, c.retention) < c.expiry {
+			return 0, fmt.Errorf("%d has number %d of %d, and was sent at %d", place, m.seq, c.drawn, m.sentAt)
+		}
+		*bytes += m.size
+	}
+	counts[visible] += len(live)
+	counts[free] -= len(live)
+
+	s := &c.groups
+	turns := 0
+	for number := uint32(1); number < s.fresh; number++ {
+		g := s.at(number)
+		last := uint32(0)
+		for i := g.reserve.head; i != 0; i = c.reserve.at(i).next {
+			m := c.reserve.at(i)
+			if m.group != number || last != 0 && m.seq <= c.reserve.at(last).seq {
+				return 0, fmt.Errorf("%d of group %d is in %d, behind %d", i, m.group, number, last)
+			}
+			last = i
+			n++
+		}
+		if g.reserve.tail != last {
+			return 0, fmt.Errorf("the last of group %d is %d, and should be %d", number, g.reserve.tail, last)
+		}
+		if tail := g.line.tail; tail != 0 && last != 0 && c.slab.at(tail).seq >= c.reserve.at(g.reserve.head).seq {
+			return 0, fmt.Errorf("the reserve of group %d is older than its line", number)
+		}
+		if g.line.head == 0 && last != 0 {
+			turns++
+		}
+	}
+	if n != len(live) {
+		return 0, fmt.Errorf("%d of groups, and %d in all", n, len(live))
+	}
+	var prev uint32
+	for number := s.inTurn.head; number != 0; number = s.turn(number).next {
+		t := s.turn(number)
+		if g := s.at(number); g.line.head != 0 || g.reserve.head == 0 || t.prev != prev || t.at > c.now || t.place > c.drawn {
+			return 0, fmt.Errorf("group %d has a turn at %d, behind %d", number, t.at, prev)
+		}
+		if prev != 0 && (t.at < s.turn(prev).at || t.place <= s.turn(prev).place) {
+			return 0, fmt.Errorf("the turn of group %d is out of order", number)
+		}
+		prev = number
+		turns--
+	}
+	if turns != 0 || s.inTurn.tail != prev {
+		return 0, fmt.Errorf("%d groups without their turn; the last is %d, and should be %d", turns, s.inTurn.tail, prev)
+	}
+	return n, nil
 }
 
 // homes says by slot in which container a message was found. Programs check after
@@ -278,29 +379,51 @@ func (x *index) checkBound(slot uint32, m *meta) error {
 
 // check proves the chains of the slab, and returns the slots that are in use.
 func (s *slab) check() (live []uint32, err error) {
-	open := make([]bool, len(s.chunks))
+	if len(s.chunks) != len(s.all) {
+		return nil, fmt.Errorf("%d chunks, %d spaces", len(s.chunks), len(s.all))
+	}
+	for n, c := range s.chunks {
+		if (c == nil) != (s.all[n] == nil) {
+			return nil, fmt.Errorf("chunk %d: %v, its space: %v", n, c == nil, s.all[n] == nil)
+		}
+	}
+	const never = 1 // slot
+	return s.spaces.check(never, func(slot uint32) (uint32, bool) {
+		m := s.at(slot)
+		return m.links[placed].next, m.seq == 0
+	})
+}
+
+// check proves the chains of chunks with room and of free places, by what is told of such a
+// place, and returns the places that are in use. Those before first are neither.
+func (s *spaces) check(first uint32, free func(uint32) (next uint32, ok bool)) (live []uint32, err error) {
+	open := make([]bool, len(s.all))
 	var prev uint32
-	for n := s.open; n != 0; n = s.chunks[n-1].next {
-		if open[n-1] || s.chunks[n-1].prev != prev {
+	for n := s.open; n != 0; n = s.all[n-1].next {
+		if open[n-1] || s.all[n-1].prev != prev {
 			return nil, fmt.Errorf("chunk %d is chained wrongly", n-1)
 		}
 		open[n-1] = true
 		prev = n
 	}
 	empty, absent := 0, 0
-	for n, c := range s.chunks {
+	for n, c := range s.all {
 		if c == nil {
 			absent++
 			continue
 		}
 		var unused [chunkSize]bool
-		unused[0] = n == 0
-		for slot := c.free; slot != 0; slot = s.at(slot).links[placed].next {
-			i := slot % chunkSize
-			if int(slot>>chunkBits) != n || i >= c.fresh || unused[i] || c.meta[i].seq != 0 {
-				return nil, fmt.Errorf("slot %d is wrongly free", slot)
+		for i := range first {
+			unused[i] = n == 0
+		}
+		for place := c.free; place != 0; {
+			i, n32 := place%chunkSize, place&^inReserve>>chunkBits
+			next, ok := free(place)
+			if int(n32) != n || i >= c.fresh || unused[i] || !ok {
+				return nil, fmt.Errorf("place %d is wrongly free", place)
 			}
 			unused[i] = true
+			place = next
 		}
 		others := len(live)
 		for i := range c.fresh {
@@ -387,6 +510,10 @@ func (c *core[T]) checkGroups(homes *homes) error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", g.name, err)
 		}
+		for i := g.reserve.head; i != 0; i = c.reserve.at(i).next {
+			counts[visible]++
+			counts[free]--
+		}
 		if counts != g.counts {
 			return fmt.Errorf("%q counts %v and has %v", g.name, g.counts, counts)
 		}
@@ -430,4 +557,11 @@ func (c *core[T]) checkGroups(homes *homes) error {
 		return fmt.Errorf("the last idle is %d, and should be %d", s.idle.tail, prev)
 	}
 	return nil
+}
+
+// ReserveChunks returns how many chunks of messages that nobody has received the queue holds.
+func (q *Queue[T]) ReserveChunks() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.core.reserve.used()
 }

@@ -227,12 +227,22 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 	}
 	q.keepRoom()
 	p.more.arrivedAt = now
-	slot := q.core.transfer(now, p.body, p.more, p.group, size, q.instant(p.sentAt), q.instant(p.firstAt))
 	q.totals.Arrived++
 	p.taken = true
-	if q.listening() {
-		m := q.core.slab.at(slot)
-		q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
+	sentAt, firstAt := q.instant(p.sentAt), q.instant(p.firstAt)
+	if q.fifo {
+		p.more.firstAt = firstAt
+		n, m := q.core.setAside(now, p.body, p.more, q.core.join(p.group), size)
+		p.more.number = m.seq
+		if q.listening() {
+			e := q.note(now, Arrived, 0, nil)
+			e.Message, e.Reason = q.showReserved(n), p.more.origin.Reason
+		}
+	} else {
+		slot, m := q.core.transfer(now, p.body, p.more, p.group, size, sentAt, firstAt)
+		if q.listening() {
+			q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
+		}
 	}
 	q.leaveTimed(now) // it may be past its retention here
 	return nil
@@ -280,7 +290,7 @@ func (o *RedriveOptions[T]) destination(q *Queue[T], more *details[T]) (*Queue[T
 		return o.To, nil
 	}
 	var to *Queue[T]
-	if more != nil && more.origin != nil && o.Source != nil {
+	if more.isDeadLetter() && o.Source != nil {
 		to = o.Source(*more.origin)
 	}
 	switch {
@@ -423,14 +433,6 @@ func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T], at *pas
 	mv.to = to
 	_, err = to.send(ctx, &entry[T]{body: mv.body, more: more.fresh(), group: mv.group, delay: Immediately, moved: &mv.parcel})
 	return err == nil, err
-}
-
-// fresh returns the details that a message keeps when it is sent anew.
-func (d *details[T]) fresh() *details[T] {
-	if d == nil || d.attributes == nil && d.trace == "" && d.dedup == "" {
-		return nil
-	}
-	return &details[T]{attributes: d.attributes, trace: d.trace, dedup: d.dedup}
 }
 
 // pause waits for d, or until ctx ends.

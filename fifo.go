@@ -9,9 +9,63 @@ import (
 // message of its group is in flight, delayed, or on its way to the dead-letter
 // queue. Messages of one receive do not hold each other back.
 //
-// So only the first message of a group can begin a delivery, and only such
-// messages are in ready: a receive never looks at one that is held back. Those
-// behind the first are reached through it, in the same receive.
+// So only the first message of a group can begin a delivery. If it is in reserve its
+// group has a turn, else it is in ready when it is visible; the next message is the first of
+// the two. A receive never looks at one that is held back. Those behind the first are
+// reached through it, in the same receive.
+
+// A turn is since when the first message of a group can be received, while that is in reserve.
+type turn struct {
+	at         int64
+	place      uint64
+	prev, next uint32 // neighbours among the groups that have a turn, which are in order
+}
+
+func (t *turn) before(m *meta) bool { return t.at < m.at || t.at == m.at && t.place < m.place }
+
+// giveTurn is told that all messages of a group are in reserve now.
+func (c *core[T]) giveTurn(now int64, group uint32) {
+	s := &c.groups
+	t := s.turn(group)
+	*t = turn{at: now, place: c.draw(), prev: s.inTurn.tail}
+	if t.prev != 0 {
+		s.turn(t.prev).next = group
+	} else {
+		s.inTurn.head = group
+	}
+	s.inTurn.tail = group
+}
+
+func (s *groups) endTurn(t *turn) {
+	if t.prev != 0 {
+		s.turn(t.prev).next = t.next
+	} else {
+		s.inTurn.head = t.next
+	}
+	if t.next != 0 {
+		s.turn(t.next).prev = t.prev
+	} else {
+		s.inTurn.tail = t.prev
+	}
+}
+
+// nextInTurn is next on a FIFO queue. There what has come up was noticed before.
+func (c *core[T]) nextInTurn(last uint64) uint32 {
+	slot := c.ready.head
+	if n := c.groups.inTurn.head; n != 0 {
+		t := c.groups.turn(n)
+		if slot == 0 || t.before(c.slab.at(slot)) {
+			if t.place > last {
+				return 0
+			}
+			return c.callUp(n)
+		}
+	}
+	if slot == 0 || c.slab.at(slot).place > last {
+		return 0
+	}
+	return slot
+}
 
 // isHeldBack says whether a message of a FIFO queue, visible or not, is behind
 // another of its group.
@@ -29,9 +83,14 @@ func (c *core[T]) promote(slot uint32) {
 // follower returns the slot of the message behind prev in its group, if that is
 // visible, or 0. It can be delivered together with prev.
 func (c *core[T]) follower(now int64, prev uint32) uint32 {
-	slot := c.slab.at(prev).links[grouped].next
+	p := c.slab.at(prev)
+	slot := p.links[grouped].next
 	if slot == 0 {
-		return 0
+		g := c.groups.at(p.group)
+		if g.reserve.head == 0 {
+			return 0
+		}
+		slot = c.callUp(p.group)
 	}
 	if m := c.slab.at(slot); m.isUnderWay() || m.at > now {
 		return 0
@@ -55,19 +114,24 @@ func (c *core[T]) nextToMove(now int64, at *passed) (slot uint32, looked bool) {
 		return c.next(now, math.MaxUint64), true
 	}
 	slot = c.arrivals.head
-	if m := c.slab.lookup(at.slot); at.seq != 0 && m != nil && m.seq == at.seq {
-		slot = m.links[arrived].next
+	if seq, l := c.standing(at.slot); at.seq != 0 && seq == at.seq {
+		slot = l.next
 	}
 	for n := 0; slot != 0; n++ {
-		m := c.slab.at(slot)
+		seq, l := c.standing(slot)
 		switch {
-		case m.home == inReady:
+		case isReserved(slot):
+			if group := c.reserve.at(slot).group; c.groups.at(group).first() == slot {
+				return c.callUp(group), true
+			}
+		case c.slab.at(slot).home == inReady:
 			return slot, true
-		case n == noticed:
+		}
+		if n == noticed {
 			return 0, false
 		}
-		*at = passed{m.seq, slot}
-		slot = m.links[arrived].next
+		*at = passed{seq, slot}
+		slot = l.next
 	}
 	return c.next(now, math.MaxUint64), true
 }
@@ -77,10 +141,13 @@ func (c *core[T]) nextToMove(now int64, at *passed) (slot uint32, looked bool) {
 // noticed. O(n log n) in the messages sent within the old delay.
 func (c *core[T]) redelay(now int64, d time.Duration) {
 	first := uint32(0)
-	for slot := c.arrivals.tail; slot != 0 && after(c.slab.at(slot).sentAt, c.delay) > now; {
-		first, slot = slot, c.slab.at(slot).links[arrived].prev
+	for slot := c.arrivals.tail; slot != 0 && after(c.sentAt(slot), c.delay) > now; {
+		first, slot = slot, c.arrival(slot).prev
 	}
-	for slot := first; slot != 0; slot = c.slab.at(slot).links[arrived].next {
+	for slot := first; slot != 0; slot = c.arrival(slot).next {
+		if isReserved(slot) {
+			continue
+		}
 		m := c.slab.at(slot)
 		if m.state != delayed || m.is(ownDelay) {
 			continue

@@ -11,28 +11,35 @@ import (
 // A group lives while it has messages, and on a fair queue for a while longer,
 // so that what it took lately is not forgotten when its backlog is drained.
 type groups struct {
+	registry
+	seed    maphash.Seed  // of the hashes of names; read without the lock
+	fair    bool          // of a standard queue
+	linger  time.Duration // how long an empty group is kept
+	spares  *spares
+	retired bool // a registry was given back
+}
+
+// A registry is the part of groups that is dropped when there are none.
+type registry struct {
 	numbers directory // by name
-	seed    maphash.Seed
-	fair    bool // of a standard queue
 	chunks  []*[groupChunk]group
 	tenants []*[groupChunk]tenant // nil unless fair
+	turns   []*[groupChunk]turn   // nil if fair
 	fresh   uint32                // numbers from here on were never used; 0 is never used
 	spare   []uint32              // numbers given back
 	peak    int                   // how many there were at once, since the memory was taken up
+	inTurn  chain                 // those of a FIFO queue that have a turn, in order
 	idle    chain                 // those without messages, in the order in which they fell empty
-	linger  time.Duration         // how long an empty group is kept
-	spares  *spares
-	retired bool // some were given back
 }
 
 // A group is the messages that one group name has in a queue. It is a cache line,
 // without what only fairness wants to know.
 type group struct {
-	name   string
-	line   list // all of them, in order of arrival
-	hash   uint32
-	counts [states]uint32 // as core.counts
-	_      [8]byte        // so that none lies on more lines than it must
+	name    string
+	reserve chain          // those of a FIFO queue that are in reserve, in order of arrival
+	line    list           // all others, in order of arrival
+	counts  [states]uint32 // as core.counts
+	hash    uint32
 }
 
 // A tenant is the part of a group that is for fairness.
@@ -48,6 +55,14 @@ type tenant struct {
 
 const groupChunk = 64
 
+// first returns the slot or number of the first message of a group, or 0.
+func (g *group) first() uint32 {
+	if g.line.head != 0 {
+		return g.line.head
+	}
+	return g.reserve.head
+}
+
 // chain is the ends of a chain.
 type chain struct{ head, tail uint32 }
 
@@ -58,7 +73,7 @@ func newGroups(fair bool, spares *spares) groups {
 
 // clear drops all groups, and gives their memory back.
 func (s *groups) clear() {
-	*s = groups{seed: s.seed, fair: s.fair, fresh: 1, linger: s.linger, spares: s.spares, retired: s.retired}
+	s.registry = registry{fresh: 1}
 }
 
 // retire gives back the memory of groups that have all ended, for the next ones; but not if
@@ -66,7 +81,7 @@ func (s *groups) clear() {
 func (s *groups) retire() {
 	if s.peak >= int(s.fresh)/4 {
 		s.peak, s.retired = 0, true
-		former := *s
+		former := s.registry
 		s.spares.groups.Put(&former)
 	}
 	s.clear()
@@ -74,13 +89,14 @@ func (s *groups) retire() {
 
 // revive takes up memory that was given back, if it is still there.
 func (s *groups) revive() {
-	if former, _ := s.spares.groups.Get().(*groups); former != nil {
-		former.linger = s.linger
-		*s = *former
+	if former, _ := s.spares.groups.Get().(*registry); former != nil {
+		s.registry = *former
 	}
 }
 
 func (s *groups) at(n uint32) *group { return &s.chunks[n/groupChunk][n%groupChunk] }
+
+func (s *groups) turn(n uint32) *turn { return &s.turns[n/groupChunk][n%groupChunk] }
 
 func (s *groups) tenant(n uint32) *tenant { return &s.tenants[n/groupChunk][n%groupChunk] }
 
@@ -106,20 +122,26 @@ func (s *groups) find(hash uint32, name string) uint32 {
 	}
 }
 
-// join returns the number of the group of a name, which is about to get a
-// message, given the hash of the name. O(1).
+// join returns the number of the group of a name, which is about to get a message, given the
+// hash of the name. O(1).
 func (s *groups) join(now int64, hash uint32, name string) uint32 {
 	s.forget(now)
-	if n := s.find(hash, name); n != 0 {
-		if s.at(n).line.head == 0 {
-			t := s.tenant(n)
-			s.unchain(t)
-			if s.forgotten(now, t) {
-				t.use = usage{}
-			}
+	n := s.find(hash, name)
+	switch {
+	case n == 0:
+		return s.begin(hash, name)
+	case s.fair && s.at(n).line.head == 0:
+		t := s.tenant(n)
+		s.unchain(t)
+		if s.forgotten(now, t) {
+			t.use = usage{}
 		}
-		return n
 	}
+	return n
+}
+
+// begin returns the number of a new group.
+func (s *groups) begin(hash uint32, name string) uint32 {
 	if s.fresh == 1 && s.retired {
 		s.revive()
 	}
@@ -134,6 +156,8 @@ func (s *groups) join(now int64, hash uint32, name string) uint32 {
 			s.chunks = append(s.chunks, new([groupChunk]group))
 			if s.fair {
 				s.tenants = append(s.tenants, new([groupChunk]tenant))
+			} else {
+				s.turns = append(s.turns, new([groupChunk]turn))
 			}
 		}
 	}
@@ -212,12 +236,20 @@ func (c *core[T]) heedGroups() {
 	c.use.upTo = c.now
 }
 
+// join returns the number of the group of a name, which is about to get a message.
+func (c *core[T]) join(name string) uint32 {
+	return c.groups.join(c.now, c.groups.hash(name), name)
+}
+
 // joinGroup makes a new message the last of its group.
 func (c *core[T]) joinGroup(slot uint32, m *meta, name string) {
-	m.group = c.groups.join(c.now, c.groups.hash(name), name)
+	m.group = c.join(name)
 	g := c.groups.at(m.group)
 	if !c.fifo {
 		c.groups.tenant(m.group).sentAt = c.now
+	}
+	if c.fifo {
+		c.callUpAll(m.group)
 	}
 	g.line.append(&c.slab, slot, m)
 }
@@ -229,6 +261,8 @@ func (c *core[T]) leaveGroup(slot uint32, m *meta) {
 	first := g.line.head == slot
 	g.line.remove(&c.slab, m)
 	switch next := g.line.head; {
+	case next == 0 && g.reserve.head != 0:
+		c.giveTurn(c.now, m.group)
 	case next == 0:
 		c.groups.leave(c.now, m.group)
 	case c.fifo && first:

@@ -39,7 +39,7 @@ const (
 	inRest   // the index's tree
 	inReady  // the core's list of visible messages
 	inGroup  // the list of visible messages of its group, on a standard queue
-	heldBack // visible, but behind another of its group on a FIFO queue
+	heldBack // visible, but behind another of its group on a FIFO queue, or just called up
 	nowhere  // held by a move to another queue, or on its way out of the backlog
 )
 

@@ -105,12 +105,13 @@ func TestI4ReceiptsFromBeforeAPurge(t *testing.T) {
 
 func TestI5DeletingTheLaterOfTwoUnlocksNothing(t *testing.T) {
 	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
-		sendTo(t, q, "a1", "a2", "a3")
-		ms, _ := takeUpTo(t, q, 2, 0)
+		sendTo(t, q, "a1", "a2", "a3", "a4")
+		ms, _ := takeUpTo(t, q, 3, 0)
+		require.NoError(t, ms["a3"].Release(ctx))
 		require.NoError(t, ms["a2"].Delete(ctx))
 		gets(t, q, "")
 		require.NoError(t, ms["a1"].Delete(ctx))
-		gets(t, q, "a3")
+		gets(t, q, "a3 a4")
 	})
 }
 
@@ -118,16 +119,19 @@ func TestI5WhatIsBeingMovedHoldsBackItsGroup(t *testing.T) {
 	onEachWay(t, func(t *testing.T, ctx context.Context, q *dabchick.Queue[string]) {
 		full := newFIFO(t, dabchick.Options[string]{MaxMessages: 1})
 		sendTo(t, full, "x1")
-		sendTo(t, q, "a1")
+		sendTo(t, q, "a1", "a2")
+		ms, _ := takeUpTo(t, q, 2, 0)
+		require.NoError(t, ms["a1"].Release(ctx))
 		redrive := start(func() (int, error) {
 			return q.Redrive(ctx, dabchick.RedriveOptions[string]{To: full})
 		})
 		blocked(t, redrive) // for room, with a1 in its hands
-		sendTo(t, q, "a2", "b1")
+		require.NoError(t, ms["a2"].Release(ctx))
+		sendTo(t, q, "a3", "b1")
 		gets(t, q, "b1")
 		require.NoError(t, take(t, full).Delete(ctx))
 		require.Equal(t, 1, finished(t, redrive).value)
-		gets(t, q, "a2")
+		gets(t, q, "a2 a3")
 		gets(t, full, "a1")
 	})
 }
@@ -300,17 +304,23 @@ func TestI12BodyOfADeletedMessageIsFreed(t *testing.T) {
 			counts(t, q, 0, 0, 0)
 		},
 		"redrive": func(t *testing.T, ctx context.Context, q queue) {
-			_, err := q.Redrive(ctx, dabchick.RedriveOptions[*body]{To: mustNew(t, dabchick.Options[*body]{})})
+			_, err := q.Redrive(ctx, dabchick.RedriveOptions[*body]{To: mustNew(t, dabchick.Options[*body]{FIFO: q.Options().FIFO})})
 			require.NoError(t, err)
 		},
 	} {
-		for kind, o := range map[string]dabchick.Options[*body]{"plain": {}, "with a hook": {OnEvent: func(dabchick.Event[*body]) {}}} {
+		for kind, o := range map[string]dabchick.Options[*body]{
+			"plain": {}, "FIFO": {FIFO: true}, "with a hook": {OnEvent: func(dabchick.Event[*body]) {}},
+		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				inBubble(t, func(t *testing.T, ctx context.Context) {
-					q := mustNew(t, o)
+					q, group := mustNew(t, o), ""
+					if o.FIFO {
+						group = "a"
+					}
 					b := new(body)
 					there := weak.Make(b)
-					send(t, q, b)
+					_, err := q.SendWith(ctx, b, dabchick.SendOptions{Group: group})
+					require.NoError(t, err)
 					b = nil
 					runtime.GC()
 					require.NotNil(t, there.Value(), "the queue has it")

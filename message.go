@@ -146,7 +146,7 @@ func (m Message[T]) SequenceNumber() string {
 		return m.more.sequence
 	case q == nil || !q.fifo:
 		return ""
-	case m.more != nil && m.more.origin != nil:
+	case m.more.isDeadLetter():
 		return fmt.Sprintf("%020d", m.more.number)
 	}
 	return fmt.Sprintf("%020d", numberIn(m.ID))
@@ -183,7 +183,7 @@ func (m Message[T]) Attributes() map[string]Attribute {
 // Origin returns where a dead letter came from and why, and whether the
 // message is one.
 func (m Message[T]) Origin() (Origin, bool) {
-	if m.more == nil || m.more.origin == nil {
+	if !m.more.isDeadLetter() {
 		return Origin{}, false
 	}
 	return *m.more.origin, true
@@ -297,14 +297,6 @@ func attributesSize(attributes map[string]Attribute) (size int64) {
 	return size
 }
 
-// newDetails returns what options say of a message, or nil if they say nothing.
-func newDetails[T any](o *SendOptions, dedup string) *details[T] {
-	if o.TraceHeader == "" && len(o.Attributes) == 0 && dedup == "" {
-		return nil
-	}
-	return &details[T]{trace: o.TraceHeader, attributes: maps.Clone(o.Attributes), dedup: dedup}
-}
-
 // fill makes dst the latest delivery of the message in slot, whatever dst was. It
 // needs the lock.
 func (q *Queue[T]) fill(dst *Message[T], slot uint32, m *meta) {
@@ -335,6 +327,24 @@ func (q *Queue[T]) show(now int64, dst *Message[T], slot uint32, m *meta) {
 	case m.state == delayed:
 		dst.State = Delayed
 	}
+}
+
+// showReserved is show for a message in reserve.
+func (q *Queue[T]) showReserved(n uint32) Message[T] {
+	c := &q.core
+	e := c.reserve.at(n)
+	g := c.groups.at(e.group)
+	m := Message[T]{State: Visible, queue: q, group: g.name, sentAt: e.sentAt, firstAt: never, comeAt: e.sentAt}
+	m.Body, m.more = c.reserve.contents(n)
+	if g.first() == n {
+		m.comeAt = c.groups.turn(e.group).at
+	}
+	if m.more.isDeadLetter() {
+		m.ID, m.Receives, m.firstAt = m.more.id, int(m.more.earlier), m.more.firstAt
+	} else {
+		q.putID(&m.ID, e.seq)
+	}
+	return m
 }
 
 // setID sets id to that of a message: the one that it brought along, or the

@@ -326,13 +326,18 @@ func (o SendOptions) check() error {
 	if err := checkDuration("Delay", o.Delay, true); err != nil {
 		return err
 	}
-	if !utf8.ValidString(o.Group) {
-		return &InvalidError{"Group", o.Group, "UTF-8"}
+	return firstError(
+		checkText("Group", o.Group),
+		checkText("DedupID", o.DedupID),
+		checkAttributes(o.Attributes),
+	)
+}
+
+func checkText(field, text string) error {
+	if utf8.ValidString(text) {
+		return nil
 	}
-	if !utf8.ValidString(o.DedupID) {
-		return &InvalidError{"DedupID", o.DedupID, "UTF-8"}
-	}
-	return checkAttributes(o.Attributes)
+	return &InvalidError{field, text, "UTF-8"}
 }
 
 func (o ReceiveOptions) check() error {

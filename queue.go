@@ -88,6 +88,7 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	q.backlog = &backlog[T]{spares: q.spares}
 	q.core.backlog, q.core.spares = q.backlog, q.spares
 	q.core.fifo = o.FIFO
+	q.core.reserve.spares = q.spares
 	q.core.groups = newGroups(!o.FIFO, q.spares)
 	if err := q.checkDestination("DeadLetter", o.DeadLetter); err != nil {
 		return nil, &opError{"new", name, err}
@@ -203,7 +204,8 @@ func (q *Queue[T]) Send(ctx context.Context, body T) (id ID, err error) {
 
 // SendWith is Send with options for this message. Besides Send's errors, an
 // option out of range gives an *InvalidError. With a Group it takes O(log n) in
-// the groups that have visible messages, or O(1) on a FIFO queue.
+// the groups that have visible messages, or O(1) on a FIFO queue: if it has a delay
+// there, and nobody has received those before it in its group, O(n) in these, once.
 //
 // On a FIFO queue a send that repeats the deduplication id of an earlier one
 // inside the window stores nothing, and returns the id of that message: it

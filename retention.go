@@ -14,7 +14,7 @@ func (c *core[T]) expired(now int64) uint32 {
 	slot := c.arrivals.head
 	c.expiry = math.MaxInt64
 	if slot != 0 {
-		c.expiry = after(c.slab.at(slot).sentAt, c.retention)
+		c.expiry = after(c.sentAt(slot), c.retention)
 	}
 	if s := c.taken.head; s != 0 {
 		if t := after(c.slab.at(s).sentAt, c.retention); t < c.expiry {
@@ -34,8 +34,11 @@ func (c *core[T]) expired(now int64) uint32 {
 			slot, _ = c.bring()
 		}
 	}
-	if now <= c.expiry {
+	switch {
+	case now <= c.expiry:
 		return 0
+	case isReserved(slot):
+		return c.callUp(c.reserve.at(slot).group)
 	}
 	return slot
 }
@@ -51,7 +54,7 @@ func (c *core[T]) oldest() (at int64, ok bool) {
 	at = math.MaxInt64
 	for _, slot := range [...]uint32{c.arrivals.head, c.taken.head, c.transfers.head} {
 		if slot != 0 {
-			at, ok = min(at, c.arrivedAt(slot, c.slab.at(slot))), true
+			at, ok = min(at, c.arrivedAt(slot)), true
 		}
 	}
 	if c.backlog.peek(c.now) {
@@ -61,11 +64,11 @@ func (c *core[T]) oldest() (at int64, ok bool) {
 }
 
 // arrivedAt returns the instant at which a message came into this queue.
-func (c *core[T]) arrivedAt(slot uint32, m *meta) int64 {
-	if m.is(moved) {
-		return c.cell(slot).more.arrivedAt
+func (c *core[T]) arrivedAt(n uint32) int64 {
+	if !isReserved(n) && c.slab.at(n).is(moved) {
+		return c.cell(n).more.arrivedAt
 	}
-	return m.sentAt
+	return c.sentAt(n)
 }
 
 // waiting returns the instant since which the message that has been deliverable
@@ -78,6 +81,9 @@ func (c *core[T]) waiting() (at int64, ok bool) {
 	}
 	if c.backlog.peek(c.now) {
 		at, ok = min(at, c.backlog.firstAt), true
+	}
+	if n := c.groups.inTurn.head; n != 0 {
+		at, ok = min(at, c.groups.turn(n).at), true
 	}
 	if k, any := c.heads.Min(); any {
 		at, ok = min(at, k.at), true

@@ -67,7 +67,7 @@ func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error 
 		}
 	}
 	switch {
-	case q.core.slab.full():
+	case q.core.exhausted():
 		return ErrFull
 	case othersWait,
 		o.MaxMessages > 0 && q.core.len() >= o.MaxMessages,
@@ -77,12 +77,20 @@ func (q *Queue[T]) admit(now int64, e *entry[T], id *ID, othersWait bool) error 
 		}
 		return errWait
 	}
-	slot, m := q.core.add(now, e)
 	q.totals.Sent++
-	if q.listening() {
-		q.note(now, Sent, slot, m)
+	if q.core.isSetAside(e) {
+		n, m := q.core.setAside(now, e.body, e.more, q.core.join(e.group), e.size)
+		q.putID(id, m.seq)
+		if q.listening() {
+			q.note(now, Sent, 0, nil).Message = q.showReserved(n)
+		}
+	} else {
+		slot, m := q.core.add(now, e)
+		q.putID(id, m.seq)
+		if q.listening() {
+			q.note(now, Sent, slot, m)
+		}
 	}
-	q.setID(id, slot, m)
 	if e.more != nil {
 		q.accept(now, e, id)
 	}

@@ -8,24 +8,12 @@ package dabchick
 // Slot 0 is never handed out; it stands for "none" in every link.
 type slab struct {
 	chunks []*chunk // nil where a chunk was given back
-	spare  []uint32 // numbers of the chunks that were given back
-	open   uint32   // first chunk with room, plus one
-	empty  int      // chunks that hold nothing; at most one is kept
+	spaces
 }
 
-const (
-	chunkBits = 8
-	chunkSize = 1 << chunkBits
-	maxChunks = 1 << (32 - chunkBits)
-)
-
 type chunk struct {
-	meta  [chunkSize]meta
-	free  uint32 // freed slots, chained by links[placed].next
-	fresh uint32 // slots from here on were never used
-	live  uint32
-	// Neighbours among the chunks with room, each plus one.
-	prev, next uint32
+	meta [chunkSize]meta
+	space
 }
 
 // meta is what the core knows of a message apart from its contents.
@@ -98,11 +86,6 @@ func (s *slab) lookup(slot uint32) *meta {
 	return s.at(slot)
 }
 
-// full says whether every slot number is taken.
-func (s *slab) full() bool {
-	return s.open == 0 && len(s.chunks) == maxChunks && len(s.spare) == 0
-}
-
 // hasRoom says whether there are n slots to take, for sure.
 func (s *slab) hasRoom(n int) bool { return len(s.chunks)+n/chunkSize < maxChunks }
 
@@ -120,13 +103,7 @@ func (s *slab) alloc() uint32 {
 		slot = n<<chunkBits | c.fresh
 		c.fresh++
 	}
-	if c.live == 0 {
-		s.empty--
-	}
-	c.live++
-	if c.free == 0 && c.fresh == chunkSize {
-		s.close(n)
-	}
+	s.taken(n, &c.space)
 	return slot
 }
 
@@ -137,25 +114,13 @@ func (s *slab) release(slot uint32) bool {
 	c := s.chunks[n]
 	m := &c.meta[slot%chunkSize]
 	*m = meta{}
-	if c.free == 0 && c.fresh == chunkSize {
-		s.reopen(n)
-	}
-	m.links[placed].next = c.free
-	c.free = slot
-	c.live--
-	if c.live > 0 {
+	m.links[placed].next = s.given(n, &c.space, slot)
+	if c.live > 0 || !s.fallEmpty(n) {
 		return false
 	}
-	if s.empty == 1 {
-		s.close(n)
-		s.chunks[n] = nil
-		s.spare = append(s.spare, n)
-		c.free, c.fresh = 0, 0
-		spareChunks.Put(c)
-		return true
-	}
-	s.empty++
-	return false
+	s.chunks[n] = nil
+	spareChunks.Put(c)
+	return true
 }
 
 func (s *slab) grow() {
@@ -163,42 +128,13 @@ func (s *slab) grow() {
 	if c == nil {
 		c = new(chunk)
 	}
-	var n uint32
-	if last := len(s.spare) - 1; last >= 0 {
-		n = s.spare[last]
-		s.spare = s.spare[:last]
-		s.chunks[n] = c
-	} else {
-		n = uint32(len(s.chunks))
-		s.chunks = append(s.chunks, c)
+	n := s.begin(&c.space)
+	if int(n) == len(s.chunks) {
+		s.chunks = append(s.chunks, nil)
 	}
+	s.chunks[n] = c
 	if n == 0 {
 		c.fresh = 1
-	}
-	s.empty++
-	s.reopen(n)
-}
-
-// reopen puts chunk n first among those with room.
-func (s *slab) reopen(n uint32) {
-	c := s.chunks[n]
-	c.prev, c.next = 0, s.open
-	if s.open != 0 {
-		s.chunks[s.open-1].prev = n + 1
-	}
-	s.open = n + 1
-}
-
-// close takes chunk n out of those with room.
-func (s *slab) close(n uint32) {
-	c := s.chunks[n]
-	if c.prev != 0 {
-		s.chunks[c.prev-1].next = c.next
-	} else {
-		s.open = c.next
-	}
-	if c.next != 0 {
-		s.chunks[c.next-1].prev = c.prev
 	}
 }
 

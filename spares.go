@@ -8,10 +8,11 @@ import "sync"
 //
 // It is apart from the queue: whatever holds a pool is garbage some collections later only.
 type spares struct {
-	waiters sync.Pool // of *waiter[T]
-	cells   sync.Pool // of *[chunkSize]cell[T], empty
-	pages   sync.Pool // of *page[T], large ones
-	groups  sync.Pool // of *groups, without any
+	waiters  sync.Pool // of *waiter[T]
+	cells    sync.Pool // of *[chunkSize]cell[T], empty
+	pages    sync.Pool // of *page[T], large ones
+	groups   sync.Pool // of *registry, without any groups
+	reserves sync.Pool // of *reserveChunk[T], empty
 }
 
 // spareChunks are empty, and of all queues.

@@ -113,7 +113,7 @@ func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	c := &q.core
 	var slots []uint32
 	if c.fifo {
-		slots = c.slab.first(&c.arrivals, n)
+		slots = c.oldestArrivals(n)
 	} else {
 		for range n {
 			if !q.surface(now) {
@@ -125,12 +125,12 @@ func (q *Queue[T]) Peek(ctx context.Context, n int) ([]Message[T], error) {
 	}
 	messages := make([]Message[T], 0, len(slots))
 	for _, slot := range slots {
-		m := c.slab.at(slot)
-		if m.isUnderWay() {
-			continue
+		if isReserved(slot) {
+			messages = append(messages, q.showReserved(slot))
+		} else if m := c.slab.at(slot); !m.isUnderWay() {
+			messages = append(messages, Message[T]{})
+			q.show(now, &messages[len(messages)-1], slot, m)
 		}
-		messages = append(messages, Message[T]{})
-		q.show(now, &messages[len(messages)-1], slot, m)
 	}
 	return messages, nil
 }
@@ -175,7 +175,7 @@ func (q *Queue[T]) Groups(ctx context.Context) ([]GroupStats, error) {
 	now := q.enter(q.clock())
 	var all []GroupStats
 	for n := uint32(1); n < q.core.groups.fresh; n++ {
-		if q.core.groups.at(n).line.head != 0 {
+		if q.core.groups.at(n).first() != 0 {
 			all = append(all, q.groupStats(now, n))
 		}
 		if int(n)%noticed == 0 {
@@ -197,8 +197,8 @@ func (q *Queue[T]) groupStats(now int64, n uint32) GroupStats {
 		Delayed:  int(g.counts[delayed]),
 		Noisy:    !c.fifo && c.noisy(now, n),
 	}
-	if slot := g.line.head; slot != 0 {
-		s.OldestAge = time.Duration(now - c.arrivedAt(slot, c.slab.at(slot)))
+	if first := g.first(); first != 0 {
+		s.OldestAge = time.Duration(now - c.arrivedAt(first))
 	}
 	return s
 }

@@ -21,8 +21,9 @@ import (
 //     said here is of what was taken out of it.
 //   - ready holds visible messages only, in the order in which they became so:
 //     by (at, order, place), strictly rising.
-//   - On a FIFO queue only the first message of a group, the oldest that is
-//     here, is in ready. A visible one that is not the first is held back.
+//   - On a FIFO queue what nobody has received and is not delayed is in reserve, and in
+//     no other place; see there. Of the others only the first message of a group, the
+//     oldest that is here, is in ready. A visible one that is not the first is held back.
 //   - On a standard queue a visible message with a group is in the list of its
 //     group, ordered as ready, and heads has the first of each such list whose
 //     group is not full: while it may not have more messages in flight.
@@ -31,11 +32,13 @@ import (
 //     What is overdue in it comes after all of ready.
 //   - So the next message to deliver is the first of ready, or else the first
 //     of hidden if its instant has come, unless the first of the backlog comes
-//     before it. Nothing has to be done at the instant when a timeout ends.
+//     before it; on a FIFO queue, where what came up is noticed first, it is the first
+//     of ready or of the group whose turn it is. Nothing has to be done at the instant
+//     when a timeout ends.
 //   - counts tells how many messages are in each state as last noticed. Those
 //     that came up unnoticed are the overdue ones in hidden; surface notices.
-//   - A message is in arrivals, in taken if it was in the backlog, or in transfers
-//     if it came as a dead letter, and there in order of arrival.
+//   - A message is in arrivals, in taken if it was in the backlog, or in transfers if it
+//     came as a dead letter to a standard queue, and there in order of arrival.
 //   - (seq, receives) names one delivery for ever: seq is never used again, and
 //     receives only grows once a delivery was handed out.
 type core[T any] struct {
@@ -43,6 +46,7 @@ type core[T any] struct {
 	cells   []*[chunkSize]cell[T]
 	backlog *backlog[T]
 	spares  *spares
+	reserve reserve[T]
 
 	ready  list
 	heads  *btree.BTreeG[key] // of the groups with visible messages; slot is the group
@@ -84,23 +88,6 @@ type cell[T any] struct {
 	more *details[T]
 }
 
-// details holds what most messages do not have. It is not changed once its
-// message is in a queue.
-type details[T any] struct {
-	attributes map[string]Attribute
-	trace      string
-	dedup      string // deduplication id
-	sequence   string // number given by a backend
-
-	// For a dead letter only.
-	id        ID
-	origin    *Origin
-	from      *Queue[T] // where Redrive takes it back to; nil if unknown
-	earlier   int64     // receives in the queues that it came through
-	arrivedAt int64
-	number    uint64 // in its dead-letter queue, if that is FIFO
-}
-
 type state uint8
 
 const (
@@ -134,6 +121,7 @@ func (c *core[T]) clear() int {
 	c.groups.clear()
 	c.use = usage{upTo: c.now}
 	c.hidden = newIndex(&c.slab)
+	c.reserve.clear()
 	c.arrivals = list{kind: arrived}
 	c.taken = list{kind: arrived}
 	c.transfers = list{kind: arrived}
@@ -168,11 +156,15 @@ func (c *core[T]) cell(slot uint32) *cell[T] {
 	return &c.cells[slot>>chunkBits][slot%chunkSize]
 }
 
-// add stores a message that is sent now and returns its slot. A delay of 0
+// add stores a message that is sent now and returns its slot, unless isSetAside. A delay of 0
 // means the queue's own. O(1) for that and for no delay, else O(log n).
 func (c *core[T]) add(now int64, e *entry[T]) (uint32, *meta) {
 	slot, m := c.insert(now, e.body, e.more, e.group, e.size)
-	c.arrivals.append(&c.slab, slot, m)
+	if c.fifo {
+		c.enroll(slot, &m.links[arrived])
+	} else {
+		c.arrivals.append(&c.slab, slot, m)
+	}
 	delay, run := e.delay, runOther
 	if delay == 0 {
 		delay, run = c.delay, runDelay
@@ -187,25 +179,16 @@ func (c *core[T]) add(now int64, e *entry[T]) (uint32, *meta) {
 	return slot, m
 }
 
-// transfer stores a dead letter. more says its history. On a standard queue it
-// keeps the instants of its sending and first receive, in O(log n) in dead
-// letters; on a FIFO queue it counts as sent now.
-func (c *core[T]) transfer(now int64, body T, more *details[T], group string, size, sentAt, firstAt int64) uint32 {
-	if c.fifo {
-		sentAt = now
-	}
+// transfer stores a dead letter on a standard queue. more says its history. It keeps the
+// instants of its sending and first receive, in O(log n) in dead letters.
+func (c *core[T]) transfer(now int64, body T, more *details[T], group string, size, sentAt, firstAt int64) (uint32, *meta) {
 	slot, m := c.insert(sentAt, body, more, group, size)
 	m.firstAt = firstAt
 	m.flags |= moved
-	if c.fifo {
-		more.number = m.seq
-		c.arrivals.append(&c.slab, slot, m)
-	} else {
-		c.transfers.append(&c.slab, slot, m)
-		c.bySent.ReplaceOrInsert(key{at: m.sentAt, place: m.seq, slot: slot})
-	}
+	c.transfers.append(&c.slab, slot, m)
+	c.bySent.ReplaceOrInsert(key{at: m.sentAt, place: m.seq, slot: slot})
 	c.show(now, slot, m)
-	return slot
+	return slot, m
 }
 
 func (c *core[T]) insert(sentAt int64, body T, more *details[T], group string, size int64) (uint32, *meta) {
@@ -216,6 +199,13 @@ func (c *core[T]) insert(sentAt int64, body T, more *details[T], group string, s
 	}
 	c.expiry = min(c.expiry, after(sentAt, c.retention))
 	return slot, m
+}
+
+// exhausted says whether there is no room for another message. Each of those in reserve needs
+// a slot one day, so there are no more chunks of both kinds together than numbers for those
+// of the slab.
+func (c *core[T]) exhausted() bool {
+	return c.slab.used()+c.reserve.used() >= maxChunks && (c.slab.open == 0 || c.fifo && c.reserve.open == 0)
 }
 
 // lay puts the contents of a message into a free slot.
@@ -247,9 +237,11 @@ func (c *core[T]) drop(slot uint32, m *meta) {
 	}
 	c.lift(slot, m)
 	switch {
+	case c.fifo:
+		c.strike(m.links[arrived])
 	case m.is(fromBacklog):
 		c.taken.remove(&c.slab, m)
-	case m.is(moved) && !c.fifo:
+	case m.is(moved):
 		c.transfers.remove(&c.slab, m)
 		c.bySent.Delete(key{at: m.sentAt, place: m.seq, slot: slot})
 	default:
@@ -332,6 +324,9 @@ func (c *core[T]) hide(now int64, slot uint32, m *meta, d time.Duration, s state
 // yet: who asks takes it. Messages that were placed after the number last do not
 // count.
 func (c *core[T]) next(now int64, last uint64) uint32 {
+	if c.fifo {
+		return c.nextInTurn(last)
+	}
 	slot := c.ready.head
 	if c.backlog.peek(now) && c.isNext(slot) {
 		if !c.grouped {

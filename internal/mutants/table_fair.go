@@ -33,7 +33,7 @@ var inFairQueues = []bug{
 	{"another MaxInFlightPerGroup changes nothing for who waits", "I11", "fair.go",
 		"\t\tc.relist(n)\n\t}\n}", "\t}\n}",
 		"TestGroupLimitServesWaitersWhenThereIsRoom"},
-	{"a group is as old as its latest message", "I8", "stats.go",
-		"if slot := g.line.head;", "if slot := g.line.tail;",
+	{"a group is as old as its latest message", "I8", "group.go",
+		"return g.line.head\n\t}\n\treturn g.reserve.head", "return g.line.tail\n\t}\n\treturn g.reserve.tail",
 		"TestGroupStats"},
 }
