@@ -15,37 +15,32 @@ func (c *core[T]) arrival(n uint32) *link {
 // enroll puts a message at the end, and sets its neighbours.
 func (c *core[T]) enroll(n uint32, l *link) {
 	*l = link{prev: c.arrivals.tail}
-	c.follow(l.prev, n)
+	if l.prev != 0 {
+		c.arrival(l.prev).next = n
+	} else {
+		c.arrivals.head = n
+	}
 	c.arrivals.tail = n
 }
 
 // replace puts another message where one with these neighbours stood.
-func (c *core[T]) replace(l link, n uint32) {
-	c.follow(l.prev, n)
-	c.precede(l.next, n)
-}
+func (c *core[T]) replace(l link, n uint32) { c.relink(l, n, n) }
 
 // strike takes out a message that has these neighbours.
-func (c *core[T]) strike(l link) {
-	c.follow(l.prev, l.next)
-	c.precede(l.next, l.prev)
-}
+func (c *core[T]) strike(l link) { c.relink(l, l.next, l.prev) }
 
-// follow makes n the one behind prev, or the first.
-func (c *core[T]) follow(prev, n uint32) {
-	if prev != 0 {
-		c.arrival(prev).next = n
+// relink puts behind between two neighbours, seen from the first of them, and before, seen
+// from the second.
+func (c *core[T]) relink(l link, behind, before uint32) {
+	if l.prev != 0 {
+		c.arrival(l.prev).next = behind
 	} else {
-		c.arrivals.head = n
+		c.arrivals.head = behind
 	}
-}
-
-// precede makes n the one before next, or the last.
-func (c *core[T]) precede(next, n uint32) {
-	if next != 0 {
-		c.arrival(next).prev = n
+	if l.next != 0 {
+		c.arrival(l.next).prev = before
 	} else {
-		c.arrivals.tail = n
+		c.arrivals.tail = before
 	}
 }
 

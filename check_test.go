@@ -563,5 +563,5 @@ func (c *core[T]) checkGroups(homes *homes) error {
 func (q *Queue[T]) ReserveChunks() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.core.reserve.used()
+	return len(q.core.reserve.all) - len(q.core.reserve.spare)
 }

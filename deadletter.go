@@ -399,11 +399,13 @@ func (q *Queue[T]) redrive(ctx context.Context, o RedriveOptions[T]) (int, error
 // redriveOne moves the next visible message, and says whether there was one.
 func (q *Queue[T]) redriveOne(ctx context.Context, o *RedriveOptions[T], at *passed) (bool, error) {
 	now := q.enter(q.clock())
-	slot, looked := q.core.nextToMove(now, at)
-	for !looked && !q.closed {
+	slot, looked := uint32(0), false
+	for !q.closed {
+		if slot, looked = q.core.nextToMove(now, at); looked {
+			break
+		}
 		q.leave(now)
 		now = q.enter(q.clock())
-		slot, looked = q.core.nextToMove(now, at)
 	}
 	if q.closed {
 		q.leave(now)

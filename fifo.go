@@ -98,11 +98,13 @@ func (c *core[T]) follower(now int64, prev uint32) uint32 {
 	return slot
 }
 
-// passed is the last message of a FIFO queue that a redrive has passed over, as it could
-// not be moved. All that stood before it is moved, or was passed over too.
+// passed is how far a redrive has come along the arrivals of a FIFO queue: the last message
+// that it has looked at and could not move. That may be gone or elsewhere the next time; then
+// the redrive looks from the first on for those that came later.
 type passed struct {
 	seq  uint64 // 0 if there is none
 	slot uint32
+	upTo uint64 // the latest seq there was: none up to it is looked at again
 }
 
 // nextToMove returns the slot of the message that a redrive moves next, or 0. On a FIFO
@@ -119,21 +121,30 @@ func (c *core[T]) nextToMove(now int64, at *passed) (slot uint32, looked bool) {
 	}
 	for n := 0; slot != 0; n++ {
 		seq, l := c.standing(slot)
-		switch {
-		case isReserved(slot):
-			if group := c.reserve.at(slot).group; c.groups.at(group).first() == slot {
-				return c.callUp(group), true
+		if seq > at.upTo {
+			if found := c.movable(slot); found != 0 {
+				return found, true
 			}
-		case c.slab.at(slot).home == inReady:
-			return slot, true
 		}
 		if n == noticed {
 			return 0, false
 		}
-		*at = passed{seq, slot}
+		*at = passed{seq, slot, max(seq, at.upTo)}
 		slot = l.next
 	}
 	return c.next(now, math.MaxUint64), true
+}
+
+// movable returns the slot of a message of the arrivals if it can be delivered, or 0.
+func (c *core[T]) movable(n uint32) uint32 {
+	if isReserved(n) {
+		if group := c.reserve.at(n).group; c.groups.at(group).first() == n {
+			return c.callUp(group)
+		}
+	} else if c.slab.at(n).home == inReady {
+		return n
+	}
+	return 0
 }
 
 // redelay gives the messages that wait for the end of the queue's delay another

@@ -38,7 +38,7 @@ func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID
 	now := q.timed(q.core.advance(reading))
 	number := c.groups.find(hash, group)
 	switch {
-	case number == 0 && !utf8.ValidString(group): // that of a group that is there was looked at
+	case number == 0 && !utf8.ValidString(group): // what a group that is there is called was looked at
 		q.leave(now)
 		return id, q.fail("send", checkText("Group", group))
 	case !q.orderOnly || c.exhausted() || -c.counts[free] >= c.maxMessages || size > c.maxBytes-c.bytes:
@@ -46,11 +46,32 @@ func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID
 	case number == 0:
 		number = c.groups.begin(hash, group)
 	}
-	_, m := c.setAside(now, body, nil, number, size)
-	q.putID(&id, m.seq)
+	if c.slab.open != 0 && c.groups.at(number).first() == 0 {
+		q.putID(&id, c.addFirst(now, body, number, size))
+	} else {
+		_, m := c.setAside(now, body, nil, number, size)
+		q.putID(&id, m.seq)
+	}
 	q.totals.Sent++
 	q.mu.Unlock()
 	return id, nil
+}
+
+// addFirst is add for the only message of its group, which is visible at once. It returns
+// its number. While there is not much in the queue such a message is received soon, so it is
+// not set aside, if there is a slot at hand.
+func (c *core[T]) addFirst(now int64, body T, group uint32, size int64) uint64 {
+	slot, m := c.lay(body, nil, size)
+	m.seq, m.sentAt, m.group = c.draw(), now, group
+	m.at, m.order, m.place = now, 0, c.draw()
+	m.state, m.home = visible, inReady
+	g := c.groups.at(group)
+	c.count(g, free, visible)
+	c.enroll(slot, &m.links[arrived])
+	g.line.append(&c.slab, slot, m)
+	c.ready.append(&c.slab, slot, m)
+	c.expiry = min(c.expiry, after(now, c.retention))
+	return m.seq
 }
 
 // takeInOrder is takeNext and leave, if it returns true. It needs orderOnly.

@@ -10,7 +10,7 @@ func (c *core[T]) isNext(slot uint32) bool {
 	if slot == 0 {
 		slot = c.hidden.due(c.backlog.firstAt)
 	}
-	return (slot == 0 || c.isBefore(c.slab.at(slot))) && !c.slab.full()
+	return (slot == 0 || c.isBefore(c.slab.at(slot))) && !c.exhausted()
 }
 
 // isBefore says whether the first message of the backlog became visible before

@@ -326,11 +326,13 @@ func (o SendOptions) check() error {
 	if err := checkDuration("Delay", o.Delay, true); err != nil {
 		return err
 	}
-	return firstError(
-		checkText("Group", o.Group),
-		checkText("DedupID", o.DedupID),
-		checkAttributes(o.Attributes),
-	)
+	if err := checkText("Group", o.Group); err != nil {
+		return err
+	}
+	if err := checkText("DedupID", o.DedupID); err != nil {
+		return err
+	}
+	return checkAttributes(o.Attributes)
 }
 
 func checkText(field, text string) error {

@@ -27,7 +27,7 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 	var slot uint32
 	var m *meta
 	if waits := c.backlog.peek(now); now < c.hidden.bound {
-		if !waits || c.slab.full() {
+		if !waits || c.exhausted() {
 			return false
 		}
 		slot, m = c.bring()

@@ -1,14 +1,14 @@
 package dabchick
 
-// A reserve has the messages of a FIFO queue that nobody has received: of a long backlog nearly
-// all. There a message takes half of what it takes in the slab, into which it is called up
-// when it is to be delivered, to expire or to be moved.
+// A reserve has the messages of a FIFO queue that nobody has received, but for a few. There a
+// message takes half of what it takes in the slab, into which it is called up when it is to
+// be delivered, to expire or to be moved.
 //
 // Of a group first come the messages that are in the slab, its line, and then those in
 // reserve. If all are there the group has a turn, see turn. All are in arrivals.
 //
 // Not in reserve are delayed messages, and so none of those that came before them in their
-// group.
+// group; nor those of addFirst.
 type reserve[T any] struct {
 	chunks []*reserveChunk[T] // nil where a chunk was given back
 	spaces
@@ -85,7 +85,7 @@ func (s *reserve[T]) put(body T, more *details[T]) (uint32, *reserved) {
 		n = inReserve | chunk<<chunkBits | c.fresh
 		c.fresh++
 	}
-	s.taken(chunk, &c.space)
+	s.taken(&c.space)
 	i := n % chunkSize
 	if more != nil {
 		if c.more == nil {
@@ -106,7 +106,8 @@ func (s *reserve[T]) release(n uint32) {
 	if c.more != nil {
 		c.more[i] = nil
 	}
-	c.messages[i] = reserved{next: s.given(chunk, &c.space, n)}
+	c.messages[i].seq = 0
+	c.messages[i].next = s.given(chunk, &c.space, n)
 	if c.live == 0 && s.fallEmpty(chunk) {
 		s.chunks[chunk] = nil
 		s.spares.reserves.Put(c)
@@ -163,7 +164,7 @@ func (c *core[T]) callUp(group uint32) uint32 {
 	c.bytes -= from.size // which lay counts once more
 	slot, m := c.lay(body, more, from.size)
 	m.seq, m.sentAt, m.group = from.seq, from.sentAt, group
-	m.at, m.order, m.place = from.sentAt, 0, 0
+	m.at, m.order, m.place = from.sentAt, 0, from.seq
 	m.state, m.home = visible, heldBack
 	if more.isDeadLetter() {
 		m.flags, m.firstAt = moved, more.firstAt

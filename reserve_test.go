@@ -41,8 +41,7 @@ func TestReserveAgainstAMap(t *testing.T) {
 			i := r.IntN(len(numbers))
 			n := numbers[i]
 			body, more := s.contents(n)
-			require.Equal(t, live[n].body, body, "numbers stay good")
-			require.Same(t, live[n].more, more)
+			require.Equal(t, live[n], message{body, more}, "numbers stay good")
 			s.release(n)
 			delete(live, n)
 			numbers = slices.Delete(numbers, i, i+1)
@@ -67,4 +66,41 @@ func TestReserveAgainstAMap(t *testing.T) {
 	}
 	require.LessOrEqual(t, kept, 1, "an empty reserve keeps one chunk")
 	require.Nil(t, s.lookup(inReserve|1<<30), "a place that never was")
+}
+
+// A message that is received together with the one before it, and handed back when that is gone,
+// stands where it was sent.
+func TestPlaceOfAMessageThatIsCalledUp(t *testing.T) {
+	var c core[string]
+	c.fifo, c.backlog, c.spares = true, new(backlog[string]), new(spares)
+	c.groups = newGroups(false, c.spares)
+	c.reserve.spares = c.spares
+	c.clear()
+	c.heedGroups()
+	send := func(group string) { c.setAside(0, group, nil, c.join(group), 0) }
+	for _, group := range []string{"a", "b", "a"} {
+		send(group)
+	}
+	first := c.next(0, c.drawn)
+	c.deliver(0, first, c.slab.at(first), 1)
+	second := c.follower(0, first)
+	m := c.slab.at(second)
+	was := c.deliver(0, second, m, 1)
+	c.drop(first, c.slab.at(first))
+	c.undeliver(second, m, was)
+	require.NoError(t, c.check())
+	next := c.next(0, c.drawn)
+	require.Equal(t, "b", c.groupName(c.slab.at(next)), "it is behind b, which came before it")
+}
+
+// However many messages there are, each can come to have a slot.
+func TestSlotsDoNotRunOut(t *testing.T) {
+	q, err := New("q", Options[int]{FIFO: true, FailFast: true})
+	require.NoError(t, err)
+	q.core.counts[free] -= mostSlots - 1 // made believe
+	_, err = q.SendWith(t.Context(), 1, SendOptions{Group: "a"})
+	require.NoError(t, err)
+	_, err = q.SendWith(t.Context(), 2, SendOptions{Group: "a"})
+	require.ErrorIs(t, err, ErrFull)
+	require.Less(t, uint32(mostSlots+chunkSize), uint32(inReserve)+1, "no slot is a number in reserve")
 }

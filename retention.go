@@ -28,7 +28,7 @@ func (c *core[T]) expired(now int64) uint32 {
 	}
 	if !c.backlog.peek(now) {
 		c.expiry = min(c.expiry, after(now, c.retention)) // what may be added from now on
-	} else if t := after(c.backlog.firstAt, c.retention); t < c.expiry && (now <= t || !c.slab.full()) {
+	} else if t := after(c.backlog.firstAt, c.retention); t < c.expiry && (now <= t || !c.exhausted()) {
 		c.expiry = t
 		if now > t {
 			slot, _ = c.bring()

@@ -103,7 +103,7 @@ func (s *slab) alloc() uint32 {
 		slot = n<<chunkBits | c.fresh
 		c.fresh++
 	}
-	s.taken(n, &c.space)
+	s.taken(&c.space)
 	return slot
 }
 

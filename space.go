@@ -22,14 +22,10 @@ const (
 	chunkBits = 8
 	chunkSize = 1 << chunkBits
 	maxChunks = 1 << (31 - chunkBits)
+	mostSlots = (maxChunks - 1) << chunkBits // that are in use at a time; not all in the first chunk can be
 )
 
 func (s *space) hasRoom() bool { return s.free != 0 || s.fresh < chunkSize }
-
-// full says whether there is neither a place nor a number for another chunk.
-func (s *spaces) full() bool {
-	return s.open == 0 && len(s.all) == maxChunks && len(s.spare) == 0
-}
 
 // begin adds a chunk, and returns its number.
 func (s *spaces) begin(c *space) (n uint32) {
@@ -42,18 +38,18 @@ func (s *spaces) begin(c *space) (n uint32) {
 		s.all = append(s.all, c)
 	}
 	s.empty++
-	s.reopen(n)
+	s.reopen(n, c)
 	return n
 }
 
-// taken is told that a place of chunk n has been taken.
-func (s *spaces) taken(n uint32, c *space) {
+// taken is told that a place of a chunk has been taken.
+func (s *spaces) taken(c *space) {
 	if c.live == 0 {
 		s.empty--
 	}
 	c.live++
 	if !c.hasRoom() {
-		s.close(n)
+		s.close(c)
 	}
 }
 
@@ -61,7 +57,7 @@ func (s *spaces) taken(n uint32, c *space) {
 // that is chained.
 func (s *spaces) given(n uint32, c *space, place uint32) (next uint32) {
 	if !c.hasRoom() {
-		s.reopen(n)
+		s.reopen(n, c)
 	}
 	next, c.free = c.free, place
 	c.live--
@@ -75,7 +71,7 @@ func (s *spaces) fallEmpty(n uint32) bool {
 		s.empty++
 		return false
 	}
-	s.close(n)
+	s.close(s.all[n])
 	*s.all[n] = space{}
 	s.all[n] = nil
 	s.spare = append(s.spare, n)
@@ -83,8 +79,7 @@ func (s *spaces) fallEmpty(n uint32) bool {
 }
 
 // reopen puts chunk n first among those with room.
-func (s *spaces) reopen(n uint32) {
-	c := s.all[n]
+func (s *spaces) reopen(n uint32, c *space) {
 	c.prev, c.next = 0, s.open
 	if s.open != 0 {
 		s.all[s.open-1].prev = n + 1
@@ -92,9 +87,8 @@ func (s *spaces) reopen(n uint32) {
 	s.open = n + 1
 }
 
-// close takes chunk n out of those with room.
-func (s *spaces) close(n uint32) {
-	c := s.all[n]
+// close takes a chunk out of those with room.
+func (s *spaces) close(c *space) {
 	if c.prev != 0 {
 		s.all[c.prev-1].next = c.next
 	} else {
@@ -104,6 +98,3 @@ func (s *spaces) close(n uint32) {
 		s.all[c.next-1].prev = c.prev
 	}
 }
-
-// used returns how many chunks there are.
-func (s *spaces) used() int { return len(s.all) - len(s.spare) }

@@ -156,3 +156,54 @@ func TestRetentionInReserve(t *testing.T) {
 		gets(t, q, "c1 a2") // a's turn began when a1 was gone
 	})
 }
+
+// A redrive goes on behind what it has passed over, also when that has been received meanwhile:
+// what comes up is moved last.
+func TestRedriveOfFIFOKeepsItsPlace(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		q, to := newFIFO(t, dabchick.Options[string]{}), newFIFO(t, dabchick.Options[string]{})
+		sendTo(t, q, "a1", "a2", "b1", "b2", "c1")
+		a1 := take(t, q)
+		_, err := q.Redrive(ctx, dabchick.RedriveOptions[string]{To: to, Progress: func(moved, _ int) {
+			if moved > 1 { // b1 is moved; a1 was in flight, and a2 behind it
+				return
+			}
+			require.NoError(t, a1.Delete(ctx))
+			for _, m := range gets(t, q, "c1 b2 a2") {
+				require.NoError(t, m.Release(ctx))
+			}
+		}})
+		require.NoError(t, err)
+		gets(t, to, "b1 b2 c1 a2")
+	})
+}
+
+// A redrive that finds its queue closed leaves all as it is, though the hook has not come back
+// from being told.
+func TestRedriveOfFIFOThatIsClosedMeanwhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		shut, goOn := make(chan struct{}), make(chan struct{})
+		q := newFIFO(t, dabchick.Options[string]{OnEvent: func(e dabchick.Event[string]) {
+			if e.Kind == dabchick.Closed {
+				close(shut)
+				<-goOn
+			}
+		}})
+		sendTo(t, q, "a1", "b1")
+		time.Sleep(time.Second)
+		closed := make(chan error)
+		n, err := q.Redrive(ctx, dabchick.RedriveOptions[string]{
+			To: newFIFO(t, dabchick.Options[string]{}),
+			Progress: func(int, int) {
+				go func() { closed <- q.Close() }()
+				<-shut
+			},
+		})
+		require.Equal(t, 1, n)
+		require.ErrorIs(t, err, dabchick.ErrClosed)
+		close(goOn)
+		require.NoError(t, <-closed)
+		require.Equal(t, time.Second, stats(t, q).LongestWait)
+		require.NoError(t, q.Check())
+	})
+}

@@ -21,8 +21,8 @@ import (
 //     said here is of what was taken out of it.
 //   - ready holds visible messages only, in the order in which they became so:
 //     by (at, order, place), strictly rising.
-//   - On a FIFO queue what nobody has received and is not delayed is in reserve, and in
-//     no other place; see there. Of the others only the first message of a group, the
+//   - On a FIFO queue most of what nobody has received is in reserve, and in no other
+//     place; see there. Of the others only the first message of a group, the
 //     oldest that is here, is in ready. A visible one that is not the first is held back.
 //   - On a standard queue a visible message with a group is in the list of its
 //     group, ordered as ready, and heads has the first of each such list whose
@@ -201,12 +201,9 @@ func (c *core[T]) insert(sentAt int64, body T, more *details[T], group string, s
 	return slot, m
 }
 
-// exhausted says whether there is no room for another message. Each of those in reserve needs
-// a slot one day, so there are no more chunks of both kinds together than numbers for those
-// of the slab.
-func (c *core[T]) exhausted() bool {
-	return c.slab.used()+c.reserve.used() >= maxChunks && (c.slab.open == 0 || c.fifo && c.reserve.open == 0)
-}
+// exhausted says whether there is no room for another message: whether each slot will be
+// needed, as those in reserve come to have one too.
+func (c *core[T]) exhausted() bool { return -c.counts[free] >= mostSlots }
 
 // lay puts the contents of a message into a free slot.
 func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {

@@ -175,7 +175,7 @@ var inShortWays = []bug{
 		"return c.callUp(c.reserve.at(slot).group)", "return 0",
 		"TestRetentionInReserve TestRandomProgram"},
 	{"a message is called up to the end of the arrivals", "I5 I10", "arrivals.go",
-		"c.follow(l.prev, n)\n\tc.precede(l.next, n)", "c.strike(l)\n\tc.enroll(n, &c.slab.at(n).links[arrived])",
+		"{ c.relink(l, n, n) }", "{ c.strike(l); c.enroll(n, &c.slab.at(n).links[arrived]) }",
 		"TestRandomProgram"},
 	{"groups that are gone leave nothing to be used again", "I12", "group.go",
 		"s.spares.groups.Put(&former)", "_ = former",
