@@ -44,9 +44,9 @@ func (c *core[T]) relink(l link, behind, before uint32) {
 	}
 }
 
-// standing returns the number of the send of a message, and its neighbours; or 0 if there is
+// enrolled returns the number of the send of a message, and its neighbours; or 0 if there is
 // no such message any more.
-func (c *core[T]) standing(n uint32) (seq uint64, l link) {
+func (c *core[T]) enrolled(n uint32) (seq uint64, l link) {
 	if isReserved(n) {
 		if m := c.reserve.lookup(n); m != nil {
 			return m.seq, m.arrived

@@ -236,7 +236,7 @@ func (c *core[T]) checkInOrder() (n int, err error) {
 	var last uint64
 	var lastAt int64
 	for slot := c.arrivals.head; slot != 0; slot = c.arrival(slot).next {
-		seq, l := c.standing(slot)
+		seq, l := c.enrolled(slot)
 		switch at := c.sentAt(slot); {
 		case l.prev != prev:
 			return n, fmt.Errorf("%d comes after %d, and says %d", slot, prev, l.prev)
@@ -417,9 +417,9 @@ func (s *spaces) check(first uint32, free func(uint32) (next uint32, ok bool)) (
 			unused[i] = n == 0
 		}
 		for place := c.free; place != 0; {
-			i, n32 := place%chunkSize, place&^inReserve>>chunkBits
+			chunk, i := place&^inReserve>>chunkBits, place%chunkSize
 			next, ok := free(place)
-			if int(n32) != n || i >= c.fresh || unused[i] || !ok {
+			if int(chunk) != n || i >= c.fresh || unused[i] || !ok {
 				return nil, fmt.Errorf("place %d is wrongly free", place)
 			}
 			unused[i] = true

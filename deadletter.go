@@ -229,8 +229,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 	p.more.arrivedAt = now
 	q.totals.Arrived++
 	p.taken = true
-	sentAt, firstAt := q.instant(p.sentAt), q.instant(p.firstAt)
-	if q.fifo {
+	if firstAt := q.instant(p.firstAt); q.fifo {
 		p.more.firstAt = firstAt
 		n, m := q.core.setAside(now, p.body, p.more, q.core.join(p.group), size)
 		p.more.number = m.seq
@@ -239,7 +238,7 @@ func (q *Queue[T]) arrive(p *parcel[T]) error {
 			e.Message, e.Reason = q.showReserved(n), p.more.origin.Reason
 		}
 	} else {
-		slot, m := q.core.transfer(now, p.body, p.more, p.group, size, sentAt, firstAt)
+		slot, m := q.core.transfer(now, p.body, p.more, p.group, size, q.instant(p.sentAt), firstAt)
 		if q.listening() {
 			q.note(now, Arrived, slot, m).Reason = p.more.origin.Reason
 		}

@@ -16,37 +16,18 @@ import (
 
 // A turn is since when the first message of a group can be received, while that is in reserve.
 type turn struct {
-	at         int64
-	place      uint64
-	prev, next uint32 // neighbours among the groups that have a turn, which are in order
+	at    int64
+	place uint64
+	link  // neighbours among the groups that have a turn, which are in order
 }
 
 func (t *turn) before(m *meta) bool { return t.at < m.at || t.at == m.at && t.place < m.place }
 
 // giveTurn is told that all messages of a group are in reserve now.
 func (c *core[T]) giveTurn(now int64, group uint32) {
-	s := &c.groups
-	t := s.turn(group)
-	*t = turn{at: now, place: c.draw(), prev: s.inTurn.tail}
-	if t.prev != 0 {
-		s.turn(t.prev).next = group
-	} else {
-		s.inTurn.head = group
-	}
-	s.inTurn.tail = group
-}
-
-func (s *groups) endTurn(t *turn) {
-	if t.prev != 0 {
-		s.turn(t.prev).next = t.next
-	} else {
-		s.inTurn.head = t.next
-	}
-	if t.next != 0 {
-		s.turn(t.next).prev = t.prev
-	} else {
-		s.inTurn.tail = t.prev
-	}
+	t := c.groups.turn(group)
+	t.at, t.place = now, c.draw()
+	c.groups.enchain(&c.groups.inTurn, group)
 }
 
 // nextInTurn is next on a FIFO queue. There what has come up was noticed before.
@@ -116,11 +97,11 @@ func (c *core[T]) nextToMove(now int64, at *passed) (slot uint32, looked bool) {
 		return c.next(now, math.MaxUint64), true
 	}
 	slot = c.arrivals.head
-	if seq, l := c.standing(at.slot); at.seq != 0 && seq == at.seq {
+	if seq, l := c.enrolled(at.slot); at.seq != 0 && seq == at.seq {
 		slot = l.next
 	}
 	for n := 0; slot != 0; n++ {
-		seq, l := c.standing(slot)
+		seq, l := c.enrolled(slot)
 		if seq > at.upTo {
 			if found := c.movable(slot); found != 0 {
 				return found, true

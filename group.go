@@ -32,8 +32,8 @@ type registry struct {
 	idle    chain                 // those without messages, in the order in which they fell empty
 }
 
-// A group is the messages that one group name has in a queue. It is a cache line,
-// without what only fairness wants to know.
+// A group is the messages that one group name has in a queue. It is a cache line, without
+// what only turns or fairness want to know.
 type group struct {
 	name    string
 	reserve chain          // those of a FIFO queue that are in reserve, in order of arrival
@@ -49,8 +49,8 @@ type tenant struct {
 	use    usage
 	sentAt int64 // when its last message came
 
-	emptyAt    int64
-	prev, next uint32 // neighbours among the idle
+	emptyAt int64
+	link    // neighbours among the idle
 }
 
 const groupChunk = 64
@@ -132,7 +132,7 @@ func (s *groups) join(now int64, hash uint32, name string) uint32 {
 		return s.begin(hash, name)
 	case s.fair && s.at(n).line.head == 0:
 		t := s.tenant(n)
-		s.unchain(t)
+		s.unchain(&s.idle, n)
 		if s.forgotten(now, t) {
 			t.use = usage{}
 		}
@@ -176,15 +176,8 @@ func (s *groups) leave(now int64, n uint32) {
 		s.end(n)
 		return
 	}
-	t := s.tenant(n)
-	t.emptyAt = now
-	t.prev, t.next = s.idle.tail, 0
-	if t.prev != 0 {
-		s.tenant(t.prev).next = n
-	} else {
-		s.idle.head = n
-	}
-	s.idle.tail = n
+	s.tenant(n).emptyAt = now
+	s.enchain(&s.idle, n)
 	s.forget(now)
 }
 
@@ -199,7 +192,7 @@ func (s *groups) forget(now int64) {
 		if n == 0 || !s.forgotten(now, s.tenant(n)) {
 			break
 		}
-		s.unchain(s.tenant(n))
+		s.unchain(&s.idle, n)
 		s.end(n)
 	}
 }
@@ -215,17 +208,37 @@ func (s *groups) end(n uint32) {
 	}
 }
 
-// unchain takes a group out of the idle ones.
-func (s *groups) unchain(t *tenant) {
-	if t.prev != 0 {
-		s.tenant(t.prev).next = t.next
-	} else {
-		s.idle.head = t.next
+// neighbours returns those of a group in the one chain that there is for groups of its kind.
+func (s *groups) neighbours(n uint32) *link {
+	if s.fair {
+		return &s.tenant(n).link
 	}
-	if t.next != 0 {
-		s.tenant(t.next).prev = t.prev
+	return &s.turn(n).link
+}
+
+// enchain puts a group at the end of its chain.
+func (s *groups) enchain(c *chain, n uint32) {
+	*s.neighbours(n) = link{prev: c.tail}
+	if c.tail != 0 {
+		s.neighbours(c.tail).next = n
 	} else {
-		s.idle.tail = t.prev
+		c.head = n
+	}
+	c.tail = n
+}
+
+// unchain takes a group out of its chain.
+func (s *groups) unchain(c *chain, n uint32) {
+	l := *s.neighbours(n)
+	if l.prev != 0 {
+		s.neighbours(l.prev).next = l.next
+	} else {
+		c.head = l.next
+	}
+	if l.next != 0 {
+		s.neighbours(l.next).prev = l.prev
+	} else {
+		c.tail = l.prev
 	}
 }
 
@@ -245,11 +258,10 @@ func (c *core[T]) join(name string) uint32 {
 func (c *core[T]) joinGroup(slot uint32, m *meta, name string) {
 	m.group = c.join(name)
 	g := c.groups.at(m.group)
-	if !c.fifo {
-		c.groups.tenant(m.group).sentAt = c.now
-	}
 	if c.fifo {
 		c.callUpAll(m.group)
+	} else {
+		c.groups.tenant(m.group).sentAt = c.now
 	}
 	g.line.append(&c.slab, slot, m)
 }

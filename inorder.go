@@ -7,10 +7,10 @@ import (
 )
 
 // The straight ways through a FIFO queue on which nothing has to be heeded but the
-// order of its groups. Each does in one stretch what the general way does in a dozen
-// calls, and comes to the same; what is out of the usual it leaves to the general way.
-// Most of the time of a call goes into waiting for memory, and in one stretch the
-// processor waits for several places at once.
+// order of its groups. Each does in a few calls what the general way does in a dozen, and
+// comes to the same; what is out of the usual it leaves to the general way. Most of the time
+// goes into waiting for memory, and the less there is in between, the more the processor
+// waits for several places at once.
 //
 // The backlog of a FIFO queue is never open, so the order of its messages is always 0.
 
@@ -35,7 +35,7 @@ func (q *Queue[T]) sendInOrder(ctx context.Context, body T, group string) (id ID
 	if !q.mu.TryLock() {
 		q.mu.wait()
 	}
-	now := q.timed(q.core.advance(reading))
+	now := q.timed(c.advance(reading))
 	number := c.groups.find(hash, group)
 	switch {
 	case number == 0 && !utf8.ValidString(group): // what a group that is there is called was looked at

@@ -204,9 +204,9 @@ func (q *Queue[T]) Send(ctx context.Context, body T) (id ID, err error) {
 
 // SendWith is Send with options for this message. Besides Send's errors, an
 // option out of range gives an *InvalidError. With a Group it takes O(log n) in
-// the groups that have visible messages, or O(1) on a FIFO queue. If there
-// it has a delay, its own or the queue's, and others before it in its group have none and
-// were not received, it takes O(n) in these, once.
+// the groups that have visible messages, or O(1) on a FIFO queue. If it has a delay
+// there, its own or the queue's, and others before it in its group have none and
+// were not received, it takes O(n) in these and in the groups that are ready, once.
 //
 // On a FIFO queue a send that repeats the deduplication id of an earlier one
 // inside the window stores nothing, and returns the id of that message: it

@@ -172,7 +172,7 @@ func (c *core[T]) callUp(group uint32) uint32 {
 	if g.line.head == 0 {
 		t := c.groups.turn(group)
 		m.at, m.place = t.at, t.place
-		c.groups.endTurn(t)
+		c.groups.unchain(&c.groups.inTurn, group)
 	}
 	g.line.append(&c.slab, slot, m)
 	m.links[arrived] = from.arrived
@@ -185,7 +185,7 @@ func (c *core[T]) callUp(group uint32) uint32 {
 }
 
 // callUpAll brings all messages of a group into the slab, as one is to come behind them that
-// cannot be in reserve. O(n) in them.
+// cannot be in reserve. O(n) in them, and in the groups that are ready before theirs.
 func (c *core[T]) callUpAll(group uint32) {
 	g := c.groups.at(group)
 	if g.line.head == 0 && g.reserve.head != 0 {
