@@ -165,17 +165,25 @@ func (b *backlog[T]) turn() *page[T] {
 	return p
 }
 
-// peek says whether there is a first message, and sets firstAt. It needs the queue's lock.
-func (b *backlog[T]) peek(now int64) bool {
-	if b.looked {
-		return true
-	}
+// hasFirst says whether there is a first message. It needs the queue's lock.
+func (b *backlog[T]) hasFirst(now int64) bool {
 	if b.taken == b.seen {
 		b.seen = b.added.count()
 		if b.taken == b.seen {
 			b.emptyAt = now
 			return false
 		}
+	}
+	return true
+}
+
+// peek says whether there is a first message, and sets firstAt. It needs the queue's lock.
+func (b *backlog[T]) peek(now int64) bool {
+	if b.looked {
+		return true
+	}
+	if !b.hasFirst(now) {
+		return false
 	}
 	if b.first == nil {
 		b.nextPage()
@@ -233,15 +241,22 @@ func (b *backlog[T]) take() (body T, more *details[T], size int64) {
 	return body, more, size
 }
 
-// plain returns the first messages, up to n, as they lie in a page, as long as there is
-// nothing about them in its margins. They stay there until pass. It needs the queue's lock,
-// and that peek has looked.
+// isPlain says whether there is nothing in the margins about message i.
+func (p *page[T]) isPlain(i int) bool {
+	if m := &p.mail[i]; m.at == wide || m.size == wide {
+		return false
+	}
+	more := p.more.values.Load()
+	return more == nil || (*more)[i] == nil
+}
+
+// plain returns the first messages, up to n, as they lie in a page, as long as they are
+// plain. They stay there until pass. It needs the queue's lock, and that peek has looked.
 func (b *backlog[T]) plain(n int) []mail[T] {
 	p := b.first
 	mails := p.mail[b.place:][:min(n, len(p.mail)-b.place, int(b.seen-b.taken))]
-	more := p.more.values.Load()
 	for i := range mails {
-		if m := &mails[i]; m.at == wide || m.size == wide || more != nil && (*more)[b.place+i] != nil {
+		if !p.isPlain(b.place + i) {
 			return mails[:i]
 		}
 	}
@@ -336,7 +351,7 @@ func (q *Queue[T]) queueUpBatch(ids []ID, batch []Outgoing[T]) bool {
 		if !batch[i].SendOptions.isZero() {
 			return false
 		}
-		if q.sizer == nil {
+		if !q.weighs {
 			continue
 		}
 		size := q.size(batch[i].Body, nil)
@@ -354,7 +369,7 @@ func (q *Queue[T]) queueUpBatch(ids []ID, batch []Outgoing[T]) bool {
 	}
 	for i := range batch {
 		size := int64(0)
-		if q.sizer != nil {
+		if q.weighs {
 			size = sizes[i]
 		}
 		b.add(reading, batch[i].Body, nil, size)
@@ -386,7 +401,7 @@ func (q *Queue[T]) openBacklog() {
 		return
 	}
 	q.shut = false
-	q.calm = q.opts.OnEvent == nil && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
+	q.calm = q.isQuiet()
 	q.orderOnly = q.heedsOrderOnly()
 	if q.mayOpen() {
 		b := q.backlog
@@ -395,6 +410,12 @@ func (q *Queue[T]) openBacklog() {
 		b.mostBytes = q.mostBytes()
 		b.added.unlock(n)
 	}
+}
+
+// isQuiet says whether the options and the state of the queue leave nothing to heed but
+// visibility and bounds. It needs the lock.
+func (q *Queue[T]) isQuiet() bool {
+	return q.opts.OnEvent == nil && !q.core.grouped && !q.paused && !q.closed && q.backend == nil
 }
 
 // most returns how many messages may ever have been added to the backlog, by what there

@@ -261,8 +261,7 @@ func (c *core[T]) checkReserve(counts *[states]int, bytes *int64) (n int, err er
 		return 0, fmt.Errorf("%d chunks, %d spaces", len(c.reserve.chunks), len(c.reserve.all))
 	}
 	live, err := c.reserve.spaces.check(0, func(n uint32) (uint32, bool) {
-		m := c.reserve.at(n)
-		return m.next, m.seq == 0
+		return *c.reserve.next(n), c.reserve.at(n).seq == 0
 	})
 	if err != nil {
 		return 0, err
@@ -282,7 +281,7 @@ func (c *core[T]) checkReserve(counts *[states]int, bytes *int64) (n int, err er
 	for number := uint32(1); number < s.fresh; number++ {
 		g := s.at(number)
 		last := uint32(0)
-		for i := g.reserve.head; i != 0; i = c.reserve.at(i).next {
+		for i := g.reserve.head; i != 0; i = *c.reserve.next(i) {
 			m := c.reserve.at(i)
 			if m.group != number || last != 0 && m.seq <= c.reserve.at(last).seq {
 				return 0, fmt.Errorf("%d of group %d is in %d, behind %d", i, m.group, number, last)
@@ -510,7 +509,7 @@ func (c *core[T]) checkGroups(homes *homes) error {
 		if err != nil {
 			return fmt.Errorf("%q: %w", g.name, err)
 		}
-		for i := g.reserve.head; i != 0; i = c.reserve.at(i).next {
+		for i := g.reserve.head; i != 0; i = *c.reserve.next(i) {
 			counts[visible]++
 			counts[free]--
 		}
@@ -564,4 +563,45 @@ func (q *Queue[T]) ReserveChunks() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.core.reserve.all) - len(q.core.reserve.spare)
+}
+
+// alloc returns a free slot, as core.lay does.
+func (s *slab) alloc() uint32 {
+	if s.open == 0 {
+		s.grow()
+	}
+	n := s.open - 1
+	c := s.chunks[n]
+	slot := c.take(n)
+	s.taken(&c.space)
+	return slot
+}
+
+// release takes a slot back, as core.vacate does.
+func (s *slab) release(slot uint32) {
+	n := slot >> chunkBits
+	c := s.chunks[n]
+	m := &c.meta[slot%chunkSize]
+	*m = meta{}
+	m.links[placed].next = s.given(n, &c.space, slot)
+	if c.live == 0 && s.fallEmpty(n) {
+		s.drop(n)
+	}
+}
+
+// put stores the contents of a message in a free place, as core.setAside does.
+func (s *reserve[T]) put(body T, more *details[T]) (uint32, *reserved) {
+	if s.open == 0 {
+		s.grow()
+	}
+	chunk := s.open - 1
+	in := s.chunks[chunk]
+	n := in.take(chunk)
+	s.taken(&in.space)
+	i := n % chunkSize
+	in.bodies[i] = body
+	if more != nil {
+		in.setMore(i, more)
+	}
+	return n, &in.messages[i]
 }

@@ -88,6 +88,20 @@ func (x *index) push(run home, slot uint32, m *meta) {
 	l.append(x.slab, slot, m)
 }
 
+// follows says whether a message that comes up at an instant, and is placed now, is in
+// order at the end of a run.
+func (x *index) follows(run home, at int64) bool {
+	tail := x.runs[run].tail
+	return tail == 0 || x.slab.at(tail).at <= at
+}
+
+// append is push for a message that follows.
+func (x *index) append(run home, slot uint32, m *meta) {
+	x.bound = min(x.bound, m.at)
+	m.home = run
+	x.runs[run].append(x.slab, slot, m)
+}
+
 // remove takes out a message that is in the index.
 func (x *index) remove(slot uint32, m *meta) {
 	if m.home == inRest {
@@ -95,25 +109,6 @@ func (x *index) remove(slot uint32, m *meta) {
 		return
 	}
 	x.runs[m.home].remove(x.slab, m)
-}
-
-// first returns the slot of the least message, or 0.
-func (x *index) first() uint32 {
-	var first uint32
-	var least *meta
-	for i := range x.runs {
-		if slot := x.runs[i].head; slot != 0 {
-			if m := x.slab.at(slot); least == nil || m.before(least) {
-				first, least = slot, m
-			}
-		}
-	}
-	if x.rest.Len() > 0 {
-		if k, _ := x.rest.Min(); least == nil || x.slab.at(k.slot).before(least) {
-			first = k.slot
-		}
-	}
-	return first
 }
 
 // due returns the slot of the least message if it comes up by now, or 0. It
@@ -125,16 +120,30 @@ func (x *index) due(now int64) uint32 {
 	return x.overdue(now)
 }
 
+// overdue is due, and makes bound exact.
 func (x *index) overdue(now int64) uint32 {
-	slot := x.first()
+	var first uint32
+	var least *meta
+	for i := range x.runs {
+		if slot := x.runs[i].head; slot != 0 {
+			if m := x.slab.at(slot); least == nil || m.before(least) {
+				first, least = slot, m
+			}
+		}
+	}
+	if x.rest.Len() > 0 {
+		if k, _ := x.rest.Min(); least == nil || x.slab.at(k.slot).before(least) {
+			first, least = k.slot, x.slab.at(k.slot)
+		}
+	}
 	x.bound = math.MaxInt64
-	if slot != 0 {
-		x.bound = x.slab.at(slot).at
+	if least != nil {
+		x.bound = least.at
 	}
 	if x.bound > now {
 		return 0
 	}
-	return slot
+	return first
 }
 
 // list returns the slots of the first n messages in order. O(n).

@@ -379,6 +379,8 @@ func (q *Queue[T]) size(body T, more *details[T]) int64 {
 	var n int64
 	if f := q.sizer; f != nil {
 		n = max(int64(f(body)), 0)
+	} else if length, ok := lengthOf(&body); ok {
+		n = int64(length)
 	}
 	if more != nil {
 		n += min(attributesSize(more.attributes), math.MaxInt64-n)

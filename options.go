@@ -238,8 +238,8 @@ func (o Options[T]) settled() (Options[T], error) {
 	if o.ReceiveWait == Immediately {
 		o.ReceiveWait = 0
 	}
-	if o.Size == nil {
-		o.Size = sizeFunc[T]()
+	if _, ok := lengthOf(new(T)); ok && o.Size == nil {
+		o.Size = func(body T) int { n, _ := lengthOf(&body); return n }
 	}
 	if o.Size == nil && o.MaxBytes > 0 {
 		return o, &InvalidError{"MaxBytes", o.MaxBytes, "0 unless T is []byte or string, or Size is set"}
@@ -388,18 +388,16 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// sizeFunc returns the size function of a body type that has an obvious one, or
-// nil. A type with []byte or string under it, but of its own name, has not.
-func sizeFunc[T any]() func(T) int {
-	for _, f := range []any{
-		func(b []byte) int { return len(b) },
-		func(s string) int { return len(s) },
-	} {
-		if f, ok := f.(func(T) int); ok {
-			return f
-		}
+// lengthOf returns the length of a []byte or a string, and whether it is one. A type with
+// one of them under it, but of its own name, is neither.
+func lengthOf[T any](body *T) (n int, ok bool) {
+	switch b := any(body).(type) {
+	case *[]byte:
+		return len(*b), true
+	case *string:
+		return len(*b), true
 	}
-	return nil
+	return 0, false
 }
 
 type jsonCodec[T any] struct{}

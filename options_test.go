@@ -260,3 +260,19 @@ func TestBoundsThatChange(t *testing.T) {
 	send(t, q, "x")
 	full()
 }
+
+func TestOptionsTellTheSizeInForce(t *testing.T) {
+	texts := mustNew(t, dabchick.Options[string]{MaxBytes: 10})
+	require.Equal(t, 3, texts.Options().Size("abc"))
+	bytes := mustNew(t, dabchick.Options[[]byte]{})
+	require.Equal(t, 2, bytes.Options().Size([]byte("ab")))
+	own := mustNew(t, dabchick.Options[string]{Size: func(string) int { return 7 }})
+	require.Equal(t, 7, own.Options().Size("abc"))
+	require.Nil(t, mustNew(t, dabchick.Options[int]{}).Options().Size)
+
+	require.NoError(t, texts.SetOptions(texts.Options()))
+	send(t, texts, "abc")
+	require.EqualValues(t, 3, stats(t, texts).Bytes)
+	send(t, own, "abc")
+	require.EqualValues(t, 7, stats(t, own).Bytes)
+}

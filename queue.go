@@ -32,7 +32,8 @@ type Queue[T any] struct {
 	epoch   time.Time // instants are counted from here
 	idBase  uint64    // first half of the ids of messages
 	issuer  issuer
-	sizer   func(T) int    // may be nil
+	sizer   func(T) int    // as the user set it, or nil
+	weighs  bool           // bodies have a size
 	dedupID func(T) string // may be nil
 	fifo    bool           // as core.fifo, on a line that only New writes
 	backend *backend[T]    // nil for the built-in engine
@@ -98,7 +99,8 @@ func New[T any](name string, options Options[T]) (*Queue[T], error) {
 	// Version 8 of RFC 9562: random to the first half, a number in the second.
 	q.idBase = binary.BigEndian.Uint64(secret[:])&^0xf000 | 0x8000
 	q.issuer = newIssuer(secret[8:], q.backend != nil)
-	q.sizer, q.dedupID = o.Size, o.DedupKey
+	q.sizer, q.dedupID = options.Size, o.DedupKey
+	q.weighs = o.Size != nil
 	q.opts = o
 	if o.FIFO {
 		q.core.heedGroups()

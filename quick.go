@@ -19,14 +19,70 @@ func (q *Queue[T]) isCalm(now int64) bool {
 // if d is 0, if the queue is calm and that message is plainly the next: the first of the
 // backlog, or one that came up after all else was taken. It needs the lock.
 func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
-	c := &q.core
+	c, b := &q.core, q.backlog
 	d, run := c.timeout(d)
 	if !q.isCalm(now) || d <= 0 || c.counts[inFlight] >= c.maxInFlight {
 		return false
 	}
+	at := after(now, d)
+	if now >= c.hidden.bound || !b.hasFirst(now) || c.exhausted() {
+		return q.quickOther(now, dst, at, run)
+	}
+	if b.first == nil {
+		b.nextPage()
+	}
+	if !b.first.isPlain(b.place) {
+		return q.quickOther(now, dst, at, run)
+	}
+	if c.slab.open == 0 {
+		c.grow()
+	}
+	e, number := &b.first.mail[b.place], numberOf(b.taken)
+	sentAt := b.firstAt
+	if !b.looked {
+		sentAt = b.sentAt(int64(e.at), now)
+	}
+	n := c.slab.open - 1
+	in := c.slab.chunks[n]
+	slot := in.take(n)
+	c.slab.taken(&in.space)
+	c.cells[n][slot%chunkSize].body = e.body
+	m := &in.meta[slot%chunkSize]
+	m.seq, m.flags, m.state, m.receives, m.size = number, fromBacklog, inFlight, 1, int64(e.size)
+	m.sentAt, m.firstAt, m.at, m.place = sentAt, now, at, c.draw()
+	c.taken.append(&c.slab, slot, m)
+	if c.hidden.follows(run, at) {
+		c.hidden.append(run, slot, m)
+	} else {
+		c.hidden.push(run, slot, m)
+	}
+	c.counts[free]--
+	c.counts[inFlight]++
+	c.bytes += m.size
+	q.totals.Received++
+
+	q.putID(&dst.ID, number)
+	dst.Receipt = Receipt{&q.issuer, number, delivery{1, slot}, unique.Handle[string]{}}
+	dst.Body, dst.Receives, dst.State, dst.queue, dst.more, dst.group = e.body, 1, InFlight, q, nil, ""
+	dst.sentAt, dst.firstAt, dst.comeAt = sentAt, now, at
+
+	b.weighed += m.size
+	*e = mail[T]{}
+	b.taken++
+	b.looked = false
+	if b.place++; b.place == len(b.first.mail) {
+		b.endPage()
+	}
+	return true
+}
+
+// quickOther is quick for a message of the backlog that is not plain, and for one that has
+// come up; in run it is hidden until at then.
+func (q *Queue[T]) quickOther(now int64, dst *Message[T], at int64, run home) bool {
+	c := &q.core
 	var slot uint32
 	var m *meta
-	if waits := c.backlog.peek(now); now < c.hidden.bound {
+	if waits := q.backlog.peek(now); now < c.hidden.bound {
 		if !waits || c.exhausted() {
 			return false
 		}
@@ -49,11 +105,15 @@ func (q *Queue[T]) quick(now int64, dst *Message[T], d time.Duration) bool {
 			m.firstAt = now
 		}
 	}
-	m.state = inFlight
 	c.counts[inFlight]++
+	m.state = inFlight
 	m.receives++
-	m.at, m.order, m.place = after(now, d), 0, c.draw()
-	c.hidden.push(run, slot, m)
+	m.at, m.order, m.place = at, 0, c.draw()
+	if c.hidden.follows(run, at) {
+		c.hidden.append(run, slot, m)
+	} else {
+		c.hidden.push(run, slot, m)
+	}
 	q.totals.Received++
 	q.fill(dst, slot, m)
 	return true
@@ -122,7 +182,15 @@ func (q *Queue[T]) quickDelete(r *Receipt) bool {
 	}
 	c.hidden.runs[m.home].remove(&c.slab, m)
 	c.taken.remove(&c.slab, m)
-	c.vacate(r.slot, m)
+	n := r.slot >> chunkBits
+	in := c.slab.chunks[n]
+	c.bytes -= m.size
+	c.cells[n][r.slot%chunkSize] = cell[T]{}
+	*m = meta{}
+	m.links[placed].next = c.slab.given(n, &in.space, r.slot)
+	if in.live == 0 && c.slab.fallEmpty(n) {
+		c.dropChunk(n)
+	}
 	return true
 }
 

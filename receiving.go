@@ -22,15 +22,20 @@ import (
 // It takes O(1) while timeouts are the queue's own, or else O(log n) in the
 // messages hidden for others. It does not allocate, even when it waits.
 func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
+	err = q.receiveOne(ctx, &m) // as this is inlined, the message is copied once less
+	return m, err
+}
+
+func (q *Queue[T]) receiveOne(ctx context.Context, m *Message[T]) error {
 	if err := ctx.Err(); err != nil {
-		return m, err
+		return err
 	}
 	if q.backend != nil {
 		ms, err := q.backend.receive(ctx, ReceiveOptions{Max: 1, Wait: Forever})
 		if err == nil {
-			m = ms[0]
+			*m = ms[0]
 		}
-		return m, err
+		return err
 	}
 	for {
 		reading := q.clock()
@@ -38,31 +43,31 @@ func (q *Queue[T]) Receive(ctx context.Context) (m Message[T], err error) {
 			q.mu.wait()
 		}
 		now := q.core.advance(reading)
-		if q.quick(now, &m, 0) {
+		if q.quick(now, m, 0) {
 			q.mu.Unlock()
-			return m, nil
+			return nil
 		}
 		now = q.timed(now)
-		if q.orderOnly && q.takeInOrder(now, &m) {
-			return m, nil
+		if q.orderOnly && q.takeInOrder(now, m) {
+			return nil
 		}
-		switch err := q.takeNext(now, &m); err {
+		switch err := q.takeNext(now, m); err {
 		case nil:
 			q.leave(now)
-			return m, nil
+			return nil
 		case errAgain:
 			q.leave(now)
 		case errWait:
 			w := q.newWaiter()
 			err := q.await(ctx, now, &q.receivers, w, Forever)
 			if err == nil {
-				m = w.got[0]
+				*m = w.got[0]
 			}
 			q.doneWaiting(w)
-			return m, q.fail("receive", err)
+			return q.fail("receive", err)
 		default:
 			q.leave(now)
-			return m, q.fail("receive", err)
+			return q.fail("receive", err)
 		}
 	}
 }

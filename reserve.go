@@ -20,14 +20,17 @@ type reserveChunk[T any] struct {
 	bodies   [chunkSize]T
 	more     *[chunkSize]*details[T] // nil until a message has any
 	messages [chunkSize]reserved
+	// Each message's next is the one behind it in its group, or of a free place the next
+	// free one. They are apart so that those of the last messages of many groups, which are
+	// written to when another comes, lie in few lines of memory.
+	next [chunkSize]uint32
 	space
 }
 
 // reserved is a message in reserve, but for its contents. It has been visible since it was
 // sent.
 type reserved struct {
-	arrived link   // neighbours in arrivals
-	next    uint32 // the one behind it in its group, or the next free one
+	arrived link // neighbours in arrivals
 	group   uint32
 	seq     uint64 // 0 in a free place
 	size    int64
@@ -51,6 +54,12 @@ func (s *reserve[T]) at(n uint32) *reserved {
 	return &s.chunks[chunk].messages[i]
 }
 
+// next returns where it stands which message is behind another in its group.
+func (s *reserve[T]) next(n uint32) *uint32 {
+	chunk, i := s.place(n)
+	return &s.chunks[chunk].next[i]
+}
+
 // lookup is at for a number that may be out of date. It returns nil if there is no such
 // place.
 func (s *reserve[T]) lookup(n uint32) *reserved {
@@ -70,31 +79,25 @@ func (s *reserve[T]) contents(n uint32) (body T, more *details[T]) {
 	return c.bodies[i], more
 }
 
-// put stores the contents of a message in a free place, and returns its number. What else
-// is there the caller sets.
-func (s *reserve[T]) put(body T, more *details[T]) (uint32, *reserved) {
-	if s.open == 0 {
-		s.grow()
+// setMore keeps the details of a message.
+func (c *reserveChunk[T]) setMore(i uint32, more *details[T]) {
+	if c.more == nil {
+		c.more = new([chunkSize]*details[T])
 	}
-	chunk := s.open - 1
-	c := s.chunks[chunk]
+	c.more[i] = more
+}
+
+// take takes a free place of a chunk, of which the reserve has to be told by taken, and
+// returns its number.
+func (c *reserveChunk[T]) take(chunk uint32) uint32 {
 	n := c.free
 	if n != 0 {
-		c.free = c.messages[n%chunkSize].next
+		c.free = c.next[n%chunkSize]
 	} else {
 		n = inReserve | chunk<<chunkBits | c.fresh
 		c.fresh++
 	}
-	s.taken(&c.space)
-	i := n % chunkSize
-	if more != nil {
-		if c.more == nil {
-			c.more = new([chunkSize]*details[T])
-		}
-		c.more[i] = more
-	}
-	c.bodies[i] = body
-	return n, &c.messages[i]
+	return n
 }
 
 // release frees the place of a message.
@@ -107,7 +110,7 @@ func (s *reserve[T]) release(n uint32) {
 		c.more[i] = nil
 	}
 	c.messages[i].seq = 0
-	c.messages[i].next = s.given(chunk, &c.space, n)
+	c.next[i] = s.given(chunk, &c.space, n)
 	if c.live == 0 && s.fallEmpty(chunk) {
 		s.chunks[chunk] = nil
 		s.spares.reserves.Put(c)
@@ -135,11 +138,25 @@ func (c *core[T]) isSetAside(e *entry[T]) bool {
 // returns its number in reserve. O(1).
 func (c *core[T]) setAside(now int64, body T, more *details[T], group uint32, size int64) (uint32, *reserved) {
 	g := c.groups.at(group)
-	n, m := c.reserve.put(body, more)
-	m.seq, m.size, m.sentAt, m.group, m.next = c.draw(), size, now, group, 0
+	s := &c.reserve
+	if s.open == 0 {
+		s.grow()
+	}
+	chunk := s.open - 1
+	in := s.chunks[chunk]
+	n := in.take(chunk)
+	s.taken(&in.space)
+	i := n % chunkSize
+	in.bodies[i] = body
+	if more != nil {
+		in.setMore(i, more)
+	}
+	m := &in.messages[i]
+	m.seq, m.size, m.sentAt, m.group = c.draw(), size, now, group
+	in.next[i] = 0
 	switch last := g.reserve.tail; {
 	case last != 0:
-		c.reserve.at(last).next = n
+		*s.next(last) = n
 	case g.line.head != 0:
 		g.reserve.head = n
 	default:
@@ -177,7 +194,7 @@ func (c *core[T]) callUp(group uint32) uint32 {
 	g.line.append(&c.slab, slot, m)
 	m.links[arrived] = from.arrived
 	c.replace(from.arrived, slot)
-	if g.reserve.head = from.next; from.next == 0 {
+	if g.reserve.head = *c.reserve.next(n); g.reserve.head == 0 {
 		g.reserve.tail = 0
 	}
 	c.reserve.release(n)

@@ -46,7 +46,7 @@ func TestReserveAgainstAMap(t *testing.T) {
 			delete(live, n)
 			numbers = slices.Delete(numbers, i, i+1)
 		}
-		got, err := s.check(0, func(n uint32) (uint32, bool) { return s.at(n).next, s.at(n).seq == 0 })
+		got, err := s.check(0, func(n uint32) (uint32, bool) { return *s.next(n), s.at(n).seq == 0 })
 		require.NoError(t, err)
 		require.Len(t, got, len(live))
 	}

@@ -89,13 +89,9 @@ func (s *slab) lookup(slot uint32) *meta {
 // hasRoom says whether there are n slots to take, for sure.
 func (s *slab) hasRoom(n int) bool { return len(s.chunks)+n/chunkSize < maxChunks }
 
-// alloc returns a free slot. Its meta is zero but for links.
-func (s *slab) alloc() uint32 {
-	if s.open == 0 {
-		s.grow()
-	}
-	n := s.open - 1
-	c := s.chunks[n]
+// take takes a free slot of chunk n, of which the slab has to be told by taken. Its meta is
+// zero but for links.
+func (c *chunk) take(n uint32) uint32 {
 	slot := c.free
 	if slot != 0 {
 		c.free = c.meta[slot%chunkSize].links[placed].next
@@ -103,27 +99,17 @@ func (s *slab) alloc() uint32 {
 		slot = n<<chunkBits | c.fresh
 		c.fresh++
 	}
-	s.taken(&c.space)
 	return slot
 }
 
-// release takes a slot back. It reports whether the chunk of the slot went
-// with it, which happens when a second chunk falls empty.
-func (s *slab) release(slot uint32) bool {
-	n := slot >> chunkBits
-	c := s.chunks[n]
-	m := &c.meta[slot%chunkSize]
-	*m = meta{}
-	m.links[placed].next = s.given(n, &c.space, slot)
-	if c.live > 0 || !s.fallEmpty(n) {
-		return false
-	}
+// drop parts with a chunk that has nothing in it.
+func (s *slab) drop(n uint32) {
+	spareChunks.Put(s.chunks[n])
 	s.chunks[n] = nil
-	spareChunks.Put(c)
-	return true
 }
 
-func (s *slab) grow() {
+// grow adds a chunk, and returns its number.
+func (s *slab) grow() uint32 {
 	c, _ := spareChunks.Get().(*chunk)
 	if c == nil {
 		c = new(chunk)
@@ -136,6 +122,7 @@ func (s *slab) grow() {
 	if n == 0 {
 		c.fresh = 1
 	}
+	return n
 }
 
 // A list is a chain of slots through the links of one kind. Its zero value,

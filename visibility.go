@@ -207,24 +207,32 @@ func (c *core[T]) exhausted() bool { return -c.counts[free] >= mostSlots }
 
 // lay puts the contents of a message into a free slot.
 func (c *core[T]) lay(body T, more *details[T], size int64) (uint32, *meta) {
-	slot := c.slab.alloc()
-	n := int(slot >> chunkBits)
-	if n == len(c.cells) {
-		c.cells = append(c.cells, new([chunkSize]cell[T]))
+	if c.slab.open == 0 {
+		c.grow()
 	}
-	cells := c.cells[n]
-	if cells == nil { // its chunk was given back once
-		if cells, _ = c.spares.cells.Get().(*[chunkSize]cell[T]); cells == nil {
-			cells = new([chunkSize]cell[T])
-		}
-		c.cells[n] = cells
-	}
-	e := &cells[slot%chunkSize]
+	n := c.slab.open - 1
+	in := c.slab.chunks[n]
+	slot := in.take(n)
+	c.slab.taken(&in.space)
+	e := &c.cells[n][slot%chunkSize]
 	e.body, e.more = body, more
-	m := c.slab.at(slot)
+	m := &in.meta[slot%chunkSize]
 	m.firstAt, m.size, m.home = never, size, nowhere
 	c.bytes += size
 	return slot, m
+}
+
+// grow makes room in the slab, and for the contents of what will be there.
+func (c *core[T]) grow() {
+	n := int(c.slab.grow())
+	cells, _ := c.spares.cells.Get().(*[chunkSize]cell[T])
+	if cells == nil {
+		cells = new([chunkSize]cell[T])
+	}
+	if n == len(c.cells) {
+		c.cells = append(c.cells, nil)
+	}
+	c.cells[n] = cells
 }
 
 // drop removes a message for good.
@@ -254,11 +262,21 @@ func (c *core[T]) drop(slot uint32, m *meta) {
 // vacate frees the slot of a message that is in no list any more.
 func (c *core[T]) vacate(slot uint32, m *meta) {
 	c.bytes -= m.size
-	*c.cell(slot) = cell[T]{}
-	if c.slab.release(slot) {
-		c.spares.cells.Put(c.cells[slot>>chunkBits])
-		c.cells[slot>>chunkBits] = nil
+	n := slot >> chunkBits
+	in := c.slab.chunks[n]
+	c.cells[n][slot%chunkSize] = cell[T]{}
+	*m = meta{}
+	m.links[placed].next = c.slab.given(n, &in.space, slot)
+	if in.live == 0 && c.slab.fallEmpty(n) {
+		c.dropChunk(n)
 	}
+}
+
+// dropChunk parts with a chunk of the slab that has nothing in it.
+func (c *core[T]) dropChunk(n uint32) {
+	c.slab.drop(n)
+	c.spares.cells.Put(c.cells[n])
+	c.cells[n] = nil
 }
 
 // set changes the state of a message, which happened at an instant.
@@ -346,10 +364,8 @@ func (c *core[T]) next(now int64, last uint64) uint32 {
 
 // soonest returns the next instant at which a hidden message comes up.
 func (c *core[T]) soonest() int64 {
-	if slot := c.hidden.first(); slot != 0 {
-		return c.slab.at(slot).at
-	}
-	return math.MaxInt64
+	c.hidden.overdue(never)
+	return c.hidden.bound
 }
 
 // surface notices the first of the messages that came up unnoticed, and puts it

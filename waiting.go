@@ -110,10 +110,10 @@ func (q *Queue[T]) relock() (now int64) {
 
 // timed brings the queue up to now. It needs the lock.
 func (q *Queue[T]) timed(now int64) int64 {
-	if now > q.core.expiry || now >= q.core.hidden.bound && q.prompt() {
-		now = q.catchUp(now)
+	if now <= q.core.expiry && now < q.core.hidden.bound {
+		return now
 	}
-	return now
+	return q.catchUp(now)
 }
 
 // prompt says whether what comes up has to be noticed at once: because somebody
