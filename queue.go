@@ -245,6 +245,9 @@ func (q *Queue[T]) sendLocked(ctx context.Context, now int64, e *entry[T]) (id I
 	if e.group != "" {
 		now = q.heed(now)
 	}
+	if q.handOver(now, e, &id) {
+		return id, nil
+	}
 	err = q.admit(now, e, &id, q.senders.n > 0)
 	if err == errWait {
 		s := &sending[T]{entries: []entry[T]{*e}, ids: make([]ID, 1)}
