@@ -565,30 +565,6 @@ func (q *Queue[T]) ReserveChunks() int {
 	return len(q.core.reserve.all) - len(q.core.reserve.spare)
 }
 
-// alloc returns a free slot, as core.lay does.
-func (s *slab) alloc() uint32 {
-	if s.open == 0 {
-		s.grow()
-	}
-	n := s.open - 1
-	c := s.chunks[n]
-	slot := c.take(n)
-	s.taken(&c.space)
-	return slot
-}
-
-// release takes a slot back, as core.vacate does.
-func (s *slab) release(slot uint32) {
-	n := slot >> chunkBits
-	c := s.chunks[n]
-	m := &c.meta[slot%chunkSize]
-	*m = meta{}
-	m.links[placed].next = s.given(n, &c.space, slot)
-	if c.live == 0 && s.fallEmpty(n) {
-		s.drop(n)
-	}
-}
-
 // put stores the contents of a message in a free place, as core.setAside does.
 func (s *reserve[T]) put(body T, more *details[T]) (uint32, *reserved) {
 	if s.open == 0 {

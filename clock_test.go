@@ -94,6 +94,54 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		m, ok = q.TryReceive()
 		require.True(t, ok)
 		require.Equal(t, q.time(q.clock()), m.SentAt())
+
+		// And if it was handed over to a receive that waited.
+		reading = q.clock()
+		received := make(chan struct{})
+		go func() {
+			defer close(received)
+			_, err := q.Receive(ctx)
+			require.NoError(t, err)
+		}()
+		synctest.Wait()
+		time.Sleep(time.Nanosecond)
+		send("to who waits")
+		<-received
+		n = q.backlog.added.lock()
+		q.backlog.add(reading, "overtaken", nil, 0)
+		q.backlog.added.unlock(n + 1)
+		m, ok = q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, q.time(q.clock()), m.SentAt())
+	})
+}
+
+// A message that comes up goes before one that is sent at that very instant, also if the
+// alarm for the first one is late.
+func TestSendAsAMessageComesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		q, err := New("q", Options[string]{VisibilityTimeout: time.Second})
+		require.NoError(t, err)
+		_, err = q.Send(ctx, "first")
+		require.NoError(t, err)
+		_, ok := q.TryReceive()
+		require.True(t, ok)
+		got := make(chan Message[string], 1)
+		go func() {
+			m, err := q.Receive(ctx)
+			require.NoError(t, err)
+			got <- m
+		}()
+		synctest.Wait()
+		q.alarm.timer.Stop()
+		time.Sleep(time.Second)
+		_, err = q.Send(ctx, "second")
+		require.NoError(t, err)
+		require.Equal(t, "first", (<-got).Body)
+		m, ok := q.TryReceive()
+		require.True(t, ok)
+		require.Equal(t, "second", m.Body)
 	})
 }
 
@@ -126,6 +174,41 @@ func TestSenderAheadWasSentWhenItWasCounted(t *testing.T) {
 			require.Equal(t, counted.Add(6), ms[1].SentAt(), "of which nothing was told")
 		}
 	})
+}
+
+// A message of the backlog that is past its retention while there is no slot for it is not
+// delivered when there is one again.
+func TestRetentionWhenSlotsHaveRunOut(t *testing.T) {
+	for name, received := range map[string]bool{"alone": false, "behind another": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, err := New("q", Options[string]{Retention: time.Minute, VisibilityTimeout: time.Hour})
+				require.NoError(t, err)
+				want := uint64(1)
+				if received {
+					want = 2
+					_, err = q.Send(t.Context(), "received")
+					require.NoError(t, err)
+					_, ok := q.TryReceive()
+					require.True(t, ok)
+				}
+				_, err = q.Send(t.Context(), "x")
+				require.NoError(t, err)
+				q.core.counts[free] -= mostSlots // made believe
+				time.Sleep(time.Minute + 1)
+				_, ok := q.TryReceive()
+				require.False(t, ok)
+				q.core.counts[free] += mostSlots
+				_, ok = q.TryReceive()
+				require.False(t, ok)
+				s, err := q.Stats(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, want, s.Expired)
+				require.Zero(t, s.Visible+s.InFlight)
+				require.NoError(t, q.core.check())
+			})
+		})
+	}
 }
 
 func TestI12NoTimerRunsWhenNobodyWaits(t *testing.T) {

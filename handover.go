@@ -6,8 +6,7 @@ package dabchick
 // too. It needs the lock.
 func (q *Queue[T]) handOver(now int64, e *entry[T], id *ID) bool {
 	c, w := &q.core, q.receivers.head
-	if w == nil || e.more != nil || !e.plain() ||
-		!q.isQuiet() || q.senders.n > 0 || q.opts.Delay > 0 || q.opts.isBounded() {
+	if w == nil || !e.plain() || !q.isQuiet() || q.senders.n > 0 || q.opts.Delay > 0 || q.opts.isBounded() {
 		return false
 	}
 	d, run := c.timeout(w.visibility)
@@ -16,10 +15,10 @@ func (q *Queue[T]) handOver(now int64, e *entry[T], id *ID) bool {
 	}
 	// What is there already comes first. It may be on its way to the receiver, if others are
 	// carrying dead letters over.
-	if now >= c.hidden.bound || c.ready.head != 0 || c.backlog.len() > 0 {
+	if now >= c.hidden.bound || c.ready.head != 0 || c.backlog.peek(now) {
 		return false
 	}
-	slot, m := c.insert(now, e.body, nil, "", e.size)
+	slot, m := c.insert(now, e.body, e.more, "", e.size)
 	c.arrivals.append(&c.slab, slot, m)
 	w.was = append(w.was, seen{now, 2 * c.backlog.added.count(), c.draw(), true})
 	m.state, m.receives, m.firstAt = inFlight, 1, now

@@ -40,7 +40,7 @@ func BenchmarkIndex(b *testing.B) {
 const benchTimeout = 30e9
 
 type benched struct {
-	slab   slab
+	core   core[int]
 	hidden index
 	ready  list
 	now    int64
@@ -51,13 +51,13 @@ type benched struct {
 
 func newBenched(design string) *benched {
 	x := &benched{lone: design == "tree", runs: design == "list+runs"}
-	x.hidden = newIndex(&x.slab)
+	x.core.spares = new(spares)
+	x.hidden = newIndex(&x.core.slab)
 	return x
 }
 
 func (x *benched) send() {
-	slot := x.slab.alloc()
-	m := x.slab.at(slot)
+	slot, m := x.core.lay(0, nil, 0)
 	x.now++
 	x.place++
 	*m = meta{at: x.now, place: x.place, home: inReady}
@@ -65,7 +65,7 @@ func (x *benched) send() {
 		m.home = inRest
 		x.hidden.rest.ReplaceOrInsert(m.key(slot))
 	} else {
-		x.ready.append(&x.slab, slot, m)
+		x.ready.append(&x.core.slab, slot, m)
 	}
 }
 
@@ -75,9 +75,9 @@ func (x *benched) receive() uint32 {
 		k, _ := x.hidden.rest.DeleteMin()
 		slot = k.slot
 	} else {
-		x.ready.remove(&x.slab, x.slab.at(slot))
+		x.ready.remove(&x.core.slab, x.core.slab.at(slot))
 	}
-	m := x.slab.at(slot)
+	m := x.core.slab.at(slot)
 	x.place++
 	m.at, m.place = x.now+benchTimeout, x.place
 	if x.runs {
@@ -90,6 +90,6 @@ func (x *benched) receive() uint32 {
 }
 
 func (x *benched) delete(slot uint32) {
-	x.hidden.remove(slot, x.slab.at(slot))
-	x.slab.release(slot)
+	x.hidden.remove(slot, x.core.slab.at(slot))
+	x.core.vacate(slot, x.core.slab.at(slot))
 }

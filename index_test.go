@@ -14,13 +14,13 @@ func TestIndexAgainstASortedSlice(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	var s slab
-	x := newIndex(&s)
+	c := core[int]{spares: new(spares)}
+	s := &c.slab
+	x := newIndex(s)
 	var want []key
 	for n := range uint64(5000) {
 		if r.IntN(5) < 3 || len(want) == 0 {
-			slot := s.alloc()
-			m := s.at(slot)
+			slot, m := c.lay(0, nil, 0)
 			at := int64(n)
 			if r.IntN(2) == 0 {
 				at = r.Int64N(6000) // out of order
@@ -38,7 +38,7 @@ func TestIndexAgainstASortedSlice(t *testing.T) {
 				i = r.IntN(len(want))
 			}
 			x.remove(want[i].slot, s.at(want[i].slot))
-			s.release(want[i].slot)
+			c.vacate(want[i].slot, s.at(want[i].slot))
 			want = slices.Delete(want, i, i+1)
 		}
 		first := uint32(0)
@@ -49,7 +49,7 @@ func TestIndexAgainstASortedSlice(t *testing.T) {
 		}
 		require.Equal(t, first, x.due(math.MaxInt64))
 		if n%50 == 0 {
-			homes := newHomes(&s)
+			homes := newHomes(s)
 			require.NoError(t, x.check(homes))
 			require.Equal(t, len(want), homes.found)
 			some := min(len(want), r.IntN(50))

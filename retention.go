@@ -28,10 +28,15 @@ func (c *core[T]) expired(now int64) uint32 {
 	}
 	if !c.backlog.peek(now) {
 		c.expiry = min(c.expiry, after(now, c.retention)) // what may be added from now on
-	} else if t := after(c.backlog.firstAt, c.retention); t < c.expiry && (now <= t || !c.exhausted()) {
-		c.expiry = t
-		if now > t {
+	} else if t := after(c.backlog.firstAt, c.retention); t < c.expiry {
+		switch {
+		case now <= t:
+			c.expiry = t
+		case !c.exhausted():
+			c.expiry = t
 			slot, _ = c.bring()
+		case now <= c.expiry: // it waits for a slot, past its retention
+			c.expiry, slot = t, 0
 		}
 	}
 	switch {
