@@ -564,20 +564,3 @@ func (q *Queue[T]) ReserveChunks() int {
 	defer q.mu.Unlock()
 	return len(q.core.reserve.all) - len(q.core.reserve.spare)
 }
-
-// put stores the contents of a message in a free place, as core.setAside does.
-func (s *reserve[T]) put(body T, more *details[T]) (uint32, *reserved) {
-	if s.open == 0 {
-		s.grow()
-	}
-	chunk := s.open - 1
-	in := s.chunks[chunk]
-	n := in.take(chunk)
-	s.taken(&in.space)
-	i := n % chunkSize
-	in.bodies[i] = body
-	if more != nil {
-		in.setMore(i, more)
-	}
-	return n, &in.messages[i]
-}

@@ -63,6 +63,11 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 			_, err := q.Send(ctx, body)
 			require.NoError(t, err)
 		}
+		goOn := func(reading int64) { // as queueUp does
+			n := q.backlog.added.lock()
+			q.backlog.add(reading, "overtaken", nil, 0)
+			q.backlog.added.unlock(n + 1)
+		}
 		send("released")
 		m, ok := q.TryReceive()
 		require.True(t, ok)
@@ -74,9 +79,7 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		s, err := q.Stats(ctx)
 		require.NoError(t, err)
 		require.Equal(t, 2, s.Visible)
-		n := q.backlog.added.lock() // as queueUp goes on
-		q.backlog.add(reading, "overtaken", nil, 0)
-		q.backlog.added.unlock(n + 1)
+		goOn(reading)
 		for _, want := range []string{"first", "released", "overtaken"} {
 			m, ok := q.TryReceive()
 			require.True(t, ok)
@@ -88,9 +91,7 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		_, ok = q.TryReceive()
 		require.False(t, ok)
-		n = q.backlog.added.lock()
-		q.backlog.add(reading, "overtaken", nil, 0)
-		q.backlog.added.unlock(n + 1)
+		goOn(reading)
 		m, ok = q.TryReceive()
 		require.True(t, ok)
 		require.Equal(t, q.time(q.clock()), m.SentAt())
@@ -107,9 +108,7 @@ func TestOvertakenSenderComesAfterWhatWasCounted(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		send("to who waits")
 		<-received
-		n = q.backlog.added.lock()
-		q.backlog.add(reading, "overtaken", nil, 0)
-		q.backlog.added.unlock(n + 1)
+		goOn(reading)
 		m, ok = q.TryReceive()
 		require.True(t, ok)
 		require.Equal(t, q.time(q.clock()), m.SentAt())

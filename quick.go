@@ -125,7 +125,7 @@ func (q *Queue[T]) quickBatch(now int64, got []Message[T], most int, d time.Dura
 	c, b := &q.core, q.backlog
 	d, run := c.timeout(d)
 	at, hidden := after(now, d), &c.hidden.runs[run]
-	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || hidden.tail != 0 && at < c.slab.at(hidden.tail).at {
+	if !q.isCalm(now) || d <= 0 || now >= c.hidden.bound || !c.hidden.follows(run, at) {
 		return got
 	}
 	most = min(most, cap(got), c.maxInFlight-c.counts[inFlight])

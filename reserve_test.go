@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -12,7 +13,10 @@ func TestReserveAgainstAMap(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	s := reserve[int]{spares: new(spares)}
+	q, err := New("q", Options[int]{FIFO: true})
+	require.NoError(t, err)
+	c := &q.core
+	s := &c.reserve
 	type message struct {
 		body int
 		more *details[int]
@@ -29,10 +33,8 @@ func TestReserveAgainstAMap(t *testing.T) {
 				if r.IntN(3) == 0 {
 					m.more = new(details[int])
 				}
-				n, e := s.put(m.body, m.more)
+				n, _ := c.setAside(0, m.body, m.more, c.groups.begin(uint32(sent), ""), 0)
 				require.True(t, isReserved(n), "a number is no slot")
-				require.Zero(t, e.seq, "a place that is taken")
-				e.seq = uint64(sent)
 				require.NotContains(t, live, n, "a place twice")
 				live[n] = m
 				numbers = append(numbers, n)
@@ -42,6 +44,7 @@ func TestReserveAgainstAMap(t *testing.T) {
 			n := numbers[i]
 			body, more := s.contents(n)
 			require.Equal(t, live[n], message{body, more}, "numbers stay good")
+			c.strike(s.at(n).arrived)
 			s.release(n)
 			delete(live, n)
 			numbers = slices.Delete(numbers, i, i+1)
@@ -51,6 +54,7 @@ func TestReserveAgainstAMap(t *testing.T) {
 		require.Len(t, got, len(live))
 	}
 	for _, n := range numbers {
+		c.strike(s.at(n).arrived)
 		s.release(n)
 	}
 	kept := 0
@@ -103,4 +107,26 @@ func TestSlotsDoNotRunOut(t *testing.T) {
 	_, err = q.SendWith(t.Context(), 2, SendOptions{Group: "a"})
 	require.ErrorIs(t, err, ErrFull)
 	require.LessOrEqual(t, uint32(maxChunks*chunkSize), uint32(inReserve), "no slot is a number in reserve")
+}
+
+// Nor do they for a receive that waits.
+func TestNoSlotForAReceiveThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := New("q", Options[int]{FailFast: true})
+		require.NoError(t, err)
+		got := make(chan int)
+		go func() {
+			m, err := q.Receive(t.Context())
+			require.NoError(t, err)
+			got <- m.Body
+		}()
+		synctest.Wait()
+		q.core.counts[free] -= mostSlots // made believe
+		_, err = q.Send(t.Context(), 1)
+		require.ErrorIs(t, err, ErrFull)
+		q.core.counts[free] += mostSlots
+		_, err = q.Send(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, 2, <-got)
+	})
 }
